@@ -1,0 +1,47 @@
+package access
+
+import "strings"
+
+// reserved are the bytes with a meaning in a resource or a pattern; inside a name they are percent-encoded.
+const reserved = "%/.*"
+
+// Name percent-encodes one name (a table, a column, a queue) for use inside a resource, so that a table called "a.b" is
+// never mistaken for column b of table a.
+func Name(s string) string { return escape(s, reserved) }
+
+// Resource builds connection/a.b.c from a connection's name and plain (not yet encoded) names.
+func Resource(connection string, names ...string) string {
+	var b strings.Builder
+	b.WriteString(Name(connection))
+	for i, n := range names {
+		if i == 0 {
+			b.WriteByte('/')
+		} else {
+			b.WriteByte('.')
+		}
+		b.WriteString(Name(n))
+	}
+	return b.String()
+}
+
+// escape percent-encodes the bytes of s that are in set, and control bytes, with upper-case hex.
+func escape(s, set string) string {
+	const hex = "0123456789ABCDEF"
+	clean := true
+	for i := 0; i < len(s) && clean; i++ {
+		clean = s[i] >= 0x20 && s[i] != 0x7f && strings.IndexByte(set, s[i]) < 0
+	}
+	if clean {
+		return s
+	}
+	b := make([]byte, 0, len(s)+8)
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c < 0x20 || c == 0x7f || strings.IndexByte(set, c) >= 0 {
+			b = append(b, '%', hex[c>>4], hex[c&15])
+			continue
+		}
+		b = append(b, c)
+	}
+	return string(b)
+}

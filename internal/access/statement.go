@@ -1,0 +1,35 @@
+package access
+
+import "time"
+
+// Action is one thing that a statement does to one resource.
+type Action struct {
+	Name     string   `json:"name"`             // protocol:Verb, such as the protocol's Select
+	Resource string   `json:"resource"`         // what it touches, as Resource builds it
+	Fields   []string `json:"fields,omitempty"` // the fields of Resource that it reads or writes, as resources; empty where not known or not applicable
+}
+
+// Span is a half-open byte range [Start, End) of a text.
+type Span struct{ Start, End int }
+
+// Statement is what a protocol understood of one request. It is immutable and shared between sessions: it depends on the
+// text and the state it was judged in, never on who asks.
+type Statement struct {
+	Text        string   // exactly what the client sent
+	Normal      string   // Text with comments removed and literals replaced, for patterns and notifications; never values
+	Fingerprint string   // equal for texts that differ only in literals, comments and spacing
+	Actions     []Action // every action it performs; never empty: what is not understood is one Opaque action
+	Tested      []string // fields (as resources) whose values steer what happens or shows: predicates, joins, grouping, ordering
+	Literals    []Span   // where Text holds literal values
+	Bounded     bool     // an update or delete that has a condition which can restrict; true for whatever neither updates nor deletes
+}
+
+// Input is what a decision may read besides the statement: it differs from one request to the next.
+type Input struct {
+	Principal  *Principal
+	Connection string // the connection's name
+	Type       string // the connection's type
+	Params     []any  // bind parameters as the protocol could render them: string, []byte (not text), nil
+	Now        time.Time
+	Estimated  *int64 // estimated rows of an update or delete; nil where not known
+}

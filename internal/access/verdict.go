@@ -1,0 +1,84 @@
+package access
+
+// Effect is what a policy statement does, and what a verdict says. The zero value denies.
+type Effect uint8
+
+// The effects of a verdict, from strongest to weakest. Mask is an effect of policy statements only; in a verdict masks
+// come with Allow and Approve as obligations.
+const (
+	Deny Effect = iota
+	Approve
+	Allow
+	MaskEffect
+)
+
+var effectNames = [...]string{"deny", "approve", "allow", "mask"}
+
+// String returns the effect's name in documents.
+func (e Effect) String() string {
+	if int(e) < len(effectNames) {
+		return effectNames[e]
+	}
+	return effectNames[Deny]
+}
+
+// Because names the policy statement that decided; the zero value means that no statement allowed.
+type Because struct {
+	Policy    string `json:"policy,omitempty"`    // the policy's name
+	Statement int    `json:"statement"`           // its statement, counted from 1; 0 where none
+	Guardrail bool   `json:"guardrail,omitempty"` // attached to the connection, not to the role
+}
+
+// Verdict is a decision on one statement, whole: all of its actions together.
+type Verdict struct {
+	Effect   Effect
+	Because  Because
+	Action   Action // the action that decided (the first that was denied, or that needs approval)
+	Message  string // the policy author's words for the client; may be empty
+	Masks    Masks  // nil where no mask binds this principal here
+	Approval Terms  // how to ask, where Effect is Approve
+}
+
+// Terms are what the approve statements that apply ask for, merged to the strictest.
+type Terms struct {
+	Reviewers [][]string // one list of roles per approve statement: a reviewer must hold a role from each list
+	Lifetime  Duration   // how long the request may wait, and an unspent approval may live
+	Reuse     bool       // an approval outlives the client that asked, for the same principal and digest, within Lifetime
+}
+
+// Masks says what must be hidden from a principal on a connection. It is immutable, and safe for concurrent use.
+type Masks interface {
+	// Field returns the mask that binds a field, by resource. It depends on nothing else: two calls agree.
+	Field(resource string) (Mask, bool)
+	// Fields reports whether any mask by resource exists: if not, no lineage is needed.
+	Fields() bool
+	// Detect returns the masks by detector; empty where there are none.
+	Detect() []Detection
+}
+
+// MaskStrategy is how a value is hidden.
+type MaskStrategy string
+
+// The strategies, from the one that hides most.
+const (
+	MaskNull     MaskStrategy = "null"     // NULL, or nothing
+	MaskRedact   MaskStrategy = "redact"   // a fixed word; NULL where the type cannot hold one
+	MaskHash     MaskStrategy = "hash"     // a keyed token: equal values give equal tokens
+	MaskPartial  MaskStrategy = "partial"  // all but the first or last characters replaced by asterisks
+	MaskTruncate MaskStrategy = "truncate" // dates only: to the start of the month or year
+)
+
+// Mask is one way of hiding a value.
+type Mask struct {
+	Strategy  MaskStrategy
+	KeepFirst int     // partial: characters kept at the start
+	KeepLast  int     // partial: characters kept at the end
+	Unit      string  // truncate: "month" or "year"
+	Because   Because // the statement that asked for it, for the record
+}
+
+// Detection hides what a detector finds inside values.
+type Detection struct {
+	Entity string // the detector's name, as Presidio names entities
+	Mask   Mask
+}

@@ -1,0 +1,91 @@
+package archtest
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const module = "gatehouse/"
+
+// arrow is one row of the table.
+type arrow struct {
+	from    string
+	may     []string
+	std     bool // nothing from outside the standard library
+	because string
+}
+
+// arrows says who may import whom within the module. The first row whose pattern matches a package's folder holds for it;
+// a package without a row is refused. In patterns * matches one path element, and /... everything below.
+var arrows = []arrow{
+	{"internal/access", nil, true, "the nouns import nothing, so that everybody can import them"},
+	{"internal/fault", nil, true, "the kinds of error import nothing, so that everybody can import them"},
+	{"internal/gate", []string{"internal/access", "internal/fault"}, true, "the kernel is read in one sitting: it asks everything else through its own small interfaces"},
+	{"internal/wire/wiretest", []string{"internal/access", "internal/fault", "internal/gate", "internal/wire", "internal/mask"}, false, "the conformance suite knows the contract, and no protocol"},
+	{"internal/wire", []string{"internal/access", "internal/fault", "internal/gate", "internal/mask"}, false, "the contract stands between protocols and the rest and knows neither; it hands on the pure library mask"},
+	{"internal/protocol", []string{"internal/wire", "internal/protocol/*"}, false, "the list is one line per protocol"},
+	{"internal/protocol/...", []string{"internal/access", "internal/fault", "internal/gate", "internal/wire", "internal/sql", "internal/sql/*", "internal/mask"}, false, "a protocol speaks; it never imports another one or a service, and may use the pure libraries sql and mask"},
+	{"internal/sql/...", []string{"internal/access", "internal/fault", "internal/sql"}, false, "understanding a statement needs its text and a catalogue, nothing else"},
+	{"internal/sql", []string{"internal/access", "internal/fault"}, false, "understanding a statement needs its text and a catalogue, nothing else"},
+	{"internal/session", []string{"internal/access", "internal/fault", "internal/gate", "internal/wire"}, false, "the data path gets its protocol and its services as values"},
+	{"internal/listen", []string{"internal/access", "internal/fault", "internal/gate", "internal/wire", "internal/session"}, false, "a listener accepts and hands over"},
+	{"internal/api", []string{"internal/access", "internal/fault", "internal/wire"}, false, "the API shows the nouns; services are its own small interfaces"},
+	{"internal/cli", []string{"internal/access", "internal/fault", "internal/cli/..."}, false, "commands speak to the API; what runs the gateway is passed in by main"},
+	{"internal/cli/...", []string{"internal/access", "internal/fault"}, false, "the client knows the API's nouns"},
+	{"internal/audit/verify", []string{"internal/access", "internal/fault"}, false, "a verifier that shares code with the writer shares its faults"},
+	{"internal/devissuer", []string{"internal/access", "internal/fault"}, false, "a service; only main and tests may link it"},
+	{"internal/archtest", nil, false, "the rules stand outside"},
+	{"internal/*", []string{"internal/access", "internal/fault"}, false, "services import only the nouns and never each other: main brings them together"},
+	{"internal/*/*", []string{"internal/access", "internal/fault"}, false, "a part of a service imports only the nouns"},
+	{"cmd/...", []string{"internal/...", "cmd/..."}, false, "main wires everything"},
+	{"e2e/...", []string{"e2e/..."}, false, "end-to-end tests know the binary, never its insides"},
+	{"e2e", []string{"e2e/..."}, false, "end-to-end tests know the binary, never its insides"},
+	{"demo", []string{"e2e/pgtest"}, false, "the demo tells a story with the binary that a user has"},
+	{"bench", []string{"e2e/..."}, false, "benchmarks measure the binary"},
+	{"bench/...", []string{"e2e/..."}, false, "benchmarks measure the binary"},
+	{"scripts/...", []string{"e2e/..."}, false, "scripts drive the binary"},
+}
+
+func checkImports(files []*source) []breach {
+	dir := files[0].dir()
+	row := slices.IndexFunc(arrows, func(a arrow) bool { return matches(a.from, dir) })
+	if row < 0 {
+		return []breach{{files[0].path, dir, fmt.Sprintf("package %s has no row in the table of arrows: add one, with its reason", dir)}}
+	}
+	var bad []breach
+	for _, s := range files {
+		for _, i := range s.ast.Imports {
+			target, err := strconv.Unquote(i.Path.Value)
+			if err != nil || mayImport(dir, target, arrows[row].may, arrows[row].std) {
+				continue
+			}
+			bad = append(bad, breach{s.line(i), dir + " -> " + target,
+				fmt.Sprintf("%s must not import %s: %s", dir, target, arrows[row].because)})
+		}
+	}
+	return bad
+}
+
+func mayImport(dir, target string, may []string, std bool) bool {
+	local, ok := strings.CutPrefix(target, module)
+	if !ok {
+		first, _, _ := strings.Cut(target, "/")
+		return !std || !strings.Contains(first, ".") // the standard library's first elements have no dot
+	}
+	if strings.HasPrefix(local, dir+"/") && !strings.HasSuffix(local, "/verify") && !matches("internal/protocol", dir) {
+		return true // a package may use its own parts, but the writer not the verifier
+	}
+	return slices.ContainsFunc(may, func(p string) bool { return matches(p, local) })
+}
+
+// matches reports whether a folder fits a pattern: * is one element, a trailing /... is anything below.
+func matches(pattern, dir string) bool {
+	if base, ok := strings.CutSuffix(pattern, "/..."); ok {
+		return strings.HasPrefix(dir, base+"/")
+	}
+	ok, err := path.Match(pattern, dir)
+	return ok && err == nil
+}

@@ -1,0 +1,12 @@
+package approvaltest_test
+
+import (
+	"testing"
+
+	"gatehouse/internal/approval"
+	"gatehouse/internal/approval/approvaltest"
+)
+
+func TestMemory(t *testing.T) {
+	approvaltest.TestStore(t, func(*testing.T) approval.Store { return new(approvaltest.Memory) })
+}

@@ -110,14 +110,3 @@ func walk(t *testing.T, do func(name string, text []byte)) {
 		t.Fatal(err)
 	}
 }
-
-// packages groups the files that are not tests by folder.
-func packages(all []*source) map[string][]*source {
-	m := map[string][]*source{}
-	for _, s := range all {
-		if !s.test {
-			m[s.dir()] = append(m[s.dir()], s)
-		}
-	}
-	return m
-}

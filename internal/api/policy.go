@@ -1,0 +1,131 @@
+package api
+
+import (
+	"context"
+	"math"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/fault"
+)
+
+type questionInput struct{ Body PolicyQuestion }
+
+type explanationOutput struct{ Body Explanation }
+
+type whoamiOutput struct{ Body Whoami }
+
+func (s *Server) policyRoutes() {
+	route(s, operators, huma.Operation{OperationID: "explain-policy", Method: http.MethodPost, Path: "/v1/policy/explain",
+		Summary: "Say what would be decided, and why", Tags: []string{"policy"}, MaxBodyBytes: 2 << 20}, s.explain)
+	route(s, anyone, huma.Operation{OperationID: "whoami", Method: http.MethodGet, Path: "/v1/whoami",
+		Summary: "What the gateway makes of this token", Tags: []string{"policy"}}, s.whoami)
+}
+
+func (s *Server) explain(ctx context.Context, in *questionInput) (*explanationOutput, error) {
+	q := &in.Body
+	p, err := s.questioned(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	params := make([]any, len(q.Params))
+	for i, v := range q.Params {
+		params[i] = v
+	}
+	e, err := s.o.Checker.Explain(ctx, Inquiry{Principal: p, Connection: q.Connection, Statement: q.Statement, Params: params, Estimated: q.EstimatedRows})
+	if err != nil {
+		return nil, err
+	}
+	return &explanationOutput{Body: *e}, nil
+}
+
+// questioned is the principal that a question is about: a real token's, or one put together for the question.
+func (s *Server) questioned(ctx context.Context, q *PolicyQuestion) (*access.Principal, error) {
+	if q.Token != "" {
+		if q.Issuer != "" || q.Subject != "" || len(q.Claims) > 0 {
+			return nil, fault.New(fault.Malformed, "api.questioned", "give a token, or issuer, subject and claims, not both")
+		}
+		p, err := s.o.Identity.Verify(ctx, access.NewSecret([]byte(q.Token)))
+		if err != nil {
+			// The administrator may know exactly why; the caller's own login was fine, so this is not a 401.
+			return nil, &fault.Error{Op: "api.questioned", Kind: fault.Malformed, Say: "the token of the question is refused: " + err.Error()}
+		}
+		return p, nil
+	}
+	docs, _, err := s.o.Documents.Documents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	issuer, err := chooseIssuer(docs, q.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	p := &access.Principal{Issuer: issuer.URL, Subject: q.Subject, Kind: access.Workload, Claims: map[string]any{}}
+	if issuer.Kind == string(access.Person) {
+		p.Kind = access.Person
+	}
+	for k, v := range q.Claims {
+		p.Claims[k] = integers(v)
+	}
+	p.Claims["iss"], p.Claims["sub"] = p.Issuer, p.Subject
+	return p, nil
+}
+
+// chooseIssuer finds an Issuer by its document's name or its URL; without either, the only one there is.
+func chooseIssuer(docs []access.Document, wanted string) (*access.Issuer, error) {
+	var found []*access.Issuer
+	for _, d := range docs {
+		if i, ok := d.(*access.Issuer); ok && (wanted == "" || wanted == i.Name || wanted == i.URL) {
+			found = append(found, i)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) == 0 && wanted == "":
+		return nil, fault.New(fault.Malformed, "api.chooseIssuer", "no Issuer is registered yet: gatehouse apply one first")
+	case len(found) == 0:
+		return nil, fault.New(fault.Malformed, "api.chooseIssuer", "no Issuer has the name or URL %q: gatehouse get issuer lists them", wanted)
+	}
+	return nil, fault.New(fault.Malformed, "api.chooseIssuer", "say which issuer the principal comes from: there are several")
+}
+
+// integers turns whole JSON numbers into int64, as identity decodes claims.
+func integers(v any) any {
+	switch x := v.(type) {
+	case float64:
+		if x == math.Trunc(x) && math.Abs(x) < 1<<53 {
+			return int64(x)
+		}
+	case []any:
+		for i := range x {
+			x[i] = integers(x[i])
+		}
+	case map[string]any:
+		for k := range x {
+			x[k] = integers(x[k])
+		}
+	}
+	return v
+}
+
+func (s *Server) whoami(ctx context.Context, _ *struct{}) (*whoamiOutput, error) {
+	p := callerOf(ctx)
+	w := Whoami{Principal: p.ID(), Issuer: p.Issuer, Subject: p.Subject, Kind: string(p.Kind), Expires: p.Expires,
+		Claims: p.Claims, Roles: []string{}, Connections: []string{}}
+	if isOperator(p) {
+		return &whoamiOutput{Body: w}, nil
+	}
+	roles, err := s.o.Identity.Roles(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	connections, err := s.o.Identity.Connections(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	w.Roles, w.Connections = append(w.Roles, roles...), append(w.Connections, connections...)
+	return &whoamiOutput{Body: w}, nil
+}

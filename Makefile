@@ -1,0 +1,70 @@
+# Every word here means the same on a laptop and in CI (.ci/run). Each target does its own set-up.
+.PHONY: check build test race lint fmt fmt-check archtest generate generate-check demo bench mutants fuzz crash release clean setup help
+.DEFAULT_GOAL := check
+
+GO       ?= go
+FUZZTIME ?= 60s
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+check: fmt-check lint archtest test ## everything that a change must pass
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+setup: ## the Debian packages that everything below needs
+	@scripts/setup.sh
+
+build: setup ## bin/gatehouse
+	$(GO) build -o bin/gatehouse ./cmd/gatehouse
+
+test: setup ## all tests, unit and end to end, against real servers that they start themselves
+	$(GO) test ./...
+
+race: setup ## all tests under the race detector
+	$(GO) test -race ./...
+
+archtest: ## the house rules
+	$(GO) test ./internal/archtest
+
+fmt: ## format all code
+	gofmt -w $$(git ls-files '*.go')
+
+fmt-check: ## fails where code is not formatted
+	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "run make fmt: not formatted:"; echo "$$out"; exit 1; }
+
+lint: setup bin/golangci-lint ## the linters of .golangci.yml
+	bin/golangci-lint run ./...
+
+bin/golangci-lint: tools/go.mod tools/go.sum
+	$(GO) build -C tools -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch bin/golangci-lint
+
+generate: setup ## everything that is generated and committed
+	$(GO) generate ./...
+
+generate-check: generate ## fails where generated code is not current
+	git diff --exit-code
+	@new=$$(git ls-files --others --exclude-standard); test -z "$$new" || { echo "generated, but not committed:"; echo "$$new"; exit 1; }
+
+demo: build ## the story, told with the real psql against a real PostgreSQL (DEMO_EXIT=1 ends by itself)
+	@$(GO) run ./demo -gatehouse bin/gatehouse
+
+bench: build ## through Gatehouse, through PgBouncer and direct, as ratios
+	$(GO) run ./bench -gatehouse bin/gatehouse
+
+mutants: setup ## removes each check in turn: a named test must turn red
+	MUTANTS=1 $(GO) test -count=1 -timeout 60m -v -run '^TestMutants$$' ./e2e/mutants
+
+fuzz: setup ## every fuzz target for FUZZTIME
+	GO="$(GO)" scripts/fuzz.sh $(FUZZTIME)
+
+crash: setup ## kill -9 under load, 20 times
+	CRASH_ROUNDS=20 $(GO) test -count=1 -timeout 60m -v -run '^TestKillUnderLoad$$' ./e2e
+
+release: setup ## build/gatehouse: one static binary
+	CGO_ENABLED=1 $(GO) build -trimpath -tags 'netgo osusergo' \
+		-ldflags '-s -w -linkmode external -extldflags "-static" -X main.version=$(VERSION)' -o build/gatehouse ./cmd/gatehouse
+	@! ldd build/gatehouse 2>/dev/null || { echo "build/gatehouse is not static"; exit 1; }
+
+clean: ## removes what was built
+	rm -rf bin build

@@ -1,0 +1,59 @@
+#!/bin/sh
+# Installs the Debian packages that the build, the tests and the demo need, or says exactly what to install.
+# The list stands here and nowhere else.
+set -eu
+
+packages="
+gcc libc6-dev
+postgresql postgresql-client
+pgbouncer
+python3-psycopg2
+strace
+git make ca-certificates
+"
+# gcc, libc6-dev: PostgreSQL's own grammar is C code        postgresql: the real server, never one that already runs
+# pgbouncer: what `make bench` compares with                 python3-psycopg2: a driver from another ecosystem
+# strace: failing system calls in the crash tests            git, make, ca-certificates: what a minimal image lacks
+
+# has PACKAGE: whether it is installed. postgresql is there where any version's server is.
+has() {
+	case $1 in
+	postgresql-client) command -v psql >/dev/null 2>&1; return ;;
+	esac
+	if [ "$1" = postgresql ]; then
+		ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1
+		return
+	fi
+	dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed
+}
+
+if ! command -v go >/dev/null 2>&1; then
+	echo "Go is missing: install Go 1.26 or newer (https://go.dev/doc/install), and put it on the PATH." >&2
+	exit 1
+fi
+if ! command -v dpkg-query >/dev/null 2>&1; then
+	echo "This is not Debian. Install the equivalents of:" $packages >&2
+	echo "The tests look for the server's programs in /usr/lib/postgresql/*/bin." >&2
+	exit 1
+fi
+
+missing=
+for p in $packages; do
+	has "$p" || missing="$missing $p"
+done
+[ -z "$missing" ] && exit 0
+
+if [ "$(id -u)" -ne 0 ]; then
+	echo "These Debian packages are missing. Install them, then try again:" >&2
+	echo "    sudo apt-get install --no-install-recommends$missing" >&2
+	exit 1
+fi
+echo "installing Debian packages:$missing"
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! { apt-get update -q && apt-get install -q -y --no-install-recommends $missing; } >"$log" 2>&1 </dev/null; then
+	cat "$log" >&2
+	echo "apt-get failed: its output is above." >&2
+	exit 1
+fi

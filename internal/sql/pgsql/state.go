@@ -1,0 +1,61 @@
+package pgsql
+
+import (
+	"encoding/json"
+	"strings"
+
+	"gatehouse/internal/fault"
+)
+
+// StateQuery is the gateway's own probe of what decides how names and strings are read in a session. It answers one row
+// with one text column, for ParseState. Every name is qualified, so that no search path changes its meaning.
+const StateQuery = `select pg_catalog.json_build_object(
+ 'path', pg_catalog.to_json(pg_catalog.current_schemas(true)),
+ 'user', current_user, 'session', session_user,
+ 'strings', pg_catalog.current_setting('standard_conforming_strings'),
+ 'encoding', pg_catalog.current_setting('client_encoding'),
+ 'temp', (select pg_catalog.json_agg(n.name) from (
+   select c.relname as name from pg_catalog.pg_class c where c.relnamespace operator(pg_catalog.=) pg_catalog.pg_my_temp_schema()
+   union all
+   select t.typname from pg_catalog.pg_type t where t.typnamespace operator(pg_catalog.=) pg_catalog.pg_my_temp_schema()
+ ) n))::pg_catalog.text`
+
+// State is what decides how a text is read in a session.
+type State struct {
+	Path                      []string // schemas in the order in which the server looks: pg_catalog.current_schemas(true)
+	User, SessionUser         string   //
+	StandardConformingStrings bool     // off is refused where a text holds a backslash
+	ClientEncoding            string   // as the server names it; anything but UTF8 and SQL_ASCII may carry ASCII only
+	Temp                      []string // names of the session's own temporary relations and types, which shadow others
+}
+
+type stateJSON struct {
+	Path     []string `json:"path"`
+	User     string   `json:"user"`
+	Session  string   `json:"session"`
+	Strings  string   `json:"strings"`
+	Encoding string   `json:"encoding"`
+	Temp     []string `json:"temp"`
+}
+
+const maxState = 1 << 20
+
+// ParseState reads StateQuery's answer. What is missing or too large is an error of kind Backend.
+func ParseState(text []byte) (State, error) {
+	const op = "pgsql.ParseState"
+	if len(text) > maxState {
+		return State{}, fault.New(fault.Backend, op, "the session's state is larger than the gateway reads; drop temporary tables or shorten search_path")
+	}
+	var j stateJSON
+	if err := json.Unmarshal(text, &j); err != nil {
+		return State{}, fault.Wrap(fault.Backend, op, err, "the database's answer about its session state cannot be read")
+	}
+	if j.User == "" || j.Encoding == "" || j.Strings == "" {
+		return State{}, fault.New(fault.Backend, op, "the database's answer about its session state is incomplete")
+	}
+	return State{
+		Path: j.Path, User: j.User, SessionUser: j.Session,
+		StandardConformingStrings: strings.EqualFold(j.Strings, "on"),
+		ClientEncoding:            j.Encoding, Temp: j.Temp,
+	}, nil
+}

@@ -1,0 +1,216 @@
+package policy
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"gatehouse/internal/access"
+)
+
+// Documents is everything a Set is made of.
+type Documents struct {
+	Issuers     []*access.Issuer
+	Policies    []*access.Policy
+	Connections []*access.Connection
+	Roles       []*access.Role
+}
+
+// Set is a compiled set of documents. It is immutable and safe for concurrent use.
+type Set struct {
+	version     uint64
+	vocabulary  *vocabulary
+	roles       []*role // by name
+	connections map[string]*connection
+}
+
+// role is a compiled role.
+type role struct {
+	name     string
+	bindings []*binding
+	policies []*compiledPolicy
+}
+
+// connection is a connection with its guardrails.
+type connection struct {
+	doc        *access.Connection
+	segment    string // the name as resources write it
+	guardrails []*compiledPolicy
+}
+
+// compiledPolicy is a policy whose statements are compiled.
+type compiledPolicy struct {
+	name  string
+	rules []*rule
+}
+
+// Version returns the revision that the set was compiled for.
+func (s *Set) Version() uint64 { return s.version }
+
+// compiler holds what is known while documents are compiled, and collects all problems.
+type compiler struct {
+	vocabulary *vocabulary
+	conditions *language // of statements
+	callers    *language // of bindings
+	issuers    map[string]*access.Issuer
+	policies   map[string]*compiledPolicy
+	roleNames  map[string]bool
+	problems   []error
+}
+
+// Compile checks documents and compiles them. All problems are reported at once: the error joins a *Problem for each
+// (see Problems), and its kind is fault.Malformed. revision becomes the set's version.
+func Compile(d Documents, vocab []Vocabulary, revision uint64) (*Set, error) {
+	c, err := newCompiler(vocab)
+	if err != nil {
+		return nil, err
+	}
+	s := &Set{version: revision, vocabulary: c.vocabulary, connections: map[string]*connection{}}
+	c.compileIssuers(d.Issuers)
+	for _, r := range d.Roles {
+		c.roleNames[r.Name] = true
+	}
+	c.compilePolicies(d.Policies)
+	for _, doc := range d.Connections {
+		if _, twice := s.connections[doc.Name]; c.nameOK(doc, twice) {
+			s.connections[doc.Name] = c.compileConnection(doc)
+		}
+	}
+	c.compileRoles(s, d.Roles)
+	if len(c.problems) > 0 {
+		return nil, errors.Join(c.problems...)
+	}
+	slices.SortFunc(s.roles, func(a, b *role) int { return cmp.Compare(a.name, b.name) })
+	return s, nil
+}
+
+func newCompiler(vocab []Vocabulary) (*compiler, error) {
+	v, err := newVocabulary(vocab)
+	if err != nil {
+		return nil, fmt.Errorf("policy.Compile: %w", err)
+	}
+	conditions, err := newLanguage(^reads(0))
+	if err != nil {
+		return nil, fmt.Errorf("policy.Compile: %w", err)
+	}
+	callers, err := newLanguage(readsCaller)
+	if err != nil {
+		return nil, fmt.Errorf("policy.Compile: %w", err)
+	}
+	return &compiler{vocabulary: v, conditions: conditions, callers: callers, issuers: map[string]*access.Issuer{},
+		policies: map[string]*compiledPolicy{}, roleNames: map[string]bool{}}, nil
+}
+
+// nameOK reports a document without a name, or with one that another document of its kind has.
+func (c *compiler) nameOK(d access.Document, twice bool) bool {
+	switch {
+	case d.DocName() == "":
+		c.on(d).add("name", "the document has no name")
+	case twice:
+		c.on(d).add("name", "another %s is also called %s: names are unique", d.DocKind(), d.DocName())
+	default:
+		return true
+	}
+	return false
+}
+
+func (c *compiler) compileIssuers(docs []*access.Issuer) {
+	byURL := map[string]string{}
+	for _, doc := range docs {
+		if _, twice := c.issuers[doc.Name]; !c.nameOK(doc, twice) {
+			continue
+		}
+		c.issuers[doc.Name] = doc
+		if other, twice := byURL[doc.URL]; twice {
+			c.on(doc).add("url", "issuer %s has the same url: a token could not be told to be the one's or the other's", other)
+		}
+		byURL[doc.URL] = doc.Name
+	}
+}
+
+func (c *compiler) compilePolicies(docs []*access.Policy) {
+	for _, doc := range docs {
+		if _, twice := c.policies[doc.Name]; !c.nameOK(doc, twice) {
+			continue
+		}
+		p := &compiledPolicy{name: doc.Name}
+		if len(doc.Statements) == 0 {
+			c.on(doc).add("statements", "the policy has no statements, so it does nothing")
+		}
+		for i := range doc.Statements {
+			p.rules = append(p.rules, c.compileStatement(doc, i))
+		}
+		c.policies[doc.Name] = p
+	}
+}
+
+func (c *compiler) compileConnection(doc *access.Connection) *connection {
+	r := c.on(doc)
+	if _, known := c.vocabulary.types[doc.Type]; !known {
+		types := keys(c.vocabulary.types)
+		r.add("type", "unknown connection type %q; known: %v%s", doc.Type, types, didYouMean(doc.Type, types))
+	}
+	out := &connection{doc: doc, segment: access.Resource(doc.Name)}
+	for i, name := range doc.Guardrails {
+		path := fmt.Sprintf("guardrails[%d]", i)
+		p := c.policyNamed(r, path, name, doc.Guardrails[:i])
+		if p == nil {
+			continue
+		}
+		for _, rule := range p.rules {
+			if rule.effect == effectAllow {
+				r.add(path, "statement %d of policy %s allows: a guardrail may only deny, approve or mask", rule.because.Statement, name)
+			}
+		}
+		out.guardrails = append(out.guardrails, p)
+	}
+	return out
+}
+
+func (c *compiler) compileRoles(s *Set, docs []*access.Role) {
+	seen := map[string]bool{}
+	for _, doc := range docs {
+		if !c.nameOK(doc, seen[doc.Name]) {
+			continue
+		}
+		seen[doc.Name] = true
+		r, out := c.on(doc), &role{name: doc.Name}
+		if len(doc.Bind) == 0 {
+			r.add("bind", "the role binds nobody: give an issuer, and claims or a condition")
+		}
+		for i := range doc.Bind {
+			out.bindings = append(out.bindings, c.compileBinding(r, fmt.Sprintf("bind[%d]", i), &doc.Bind[i]))
+		}
+		for i, name := range doc.Policies {
+			if p := c.policyNamed(r, fmt.Sprintf("policies[%d]", i), name, doc.Policies[:i]); p != nil {
+				out.policies = append(out.policies, p)
+			}
+		}
+		s.roles = append(s.roles, out)
+	}
+}
+
+// policyNamed resolves a reference to a policy, or reports it and returns nil.
+func (c *compiler) policyNamed(r report, path, name string, before []string) *compiledPolicy {
+	p, known := c.policies[name]
+	switch {
+	case !known:
+		r.add(path, "there is no policy %q%s", name, didYouMean(name, keys(c.policies)))
+		return nil
+	case slices.Contains(before, name):
+		r.add(path, "policy %s is listed twice", name)
+		return nil
+	}
+	return p
+}
+
+// keys returns the keys of a map, sorted.
+func keys[V any](m map[string]V) []string {
+	all := make([]string, 0, len(m))
+	for k := range m {
+		all = append(all, k)
+	}
+	slices.Sort(all)
+	return all
+}

@@ -1,0 +1,288 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/cost"
+	"cel.dev/cel-go/common/types"
+
+	"gatehouse/internal/access"
+)
+
+// Limits on a condition. Cost is in CEL's units, about one per operation: the limit is some milliseconds of work.
+const (
+	maxCondition      = 4096
+	maxConditionNodes = 500
+	maxConditionDepth = 40
+	maxCost           = 100_000
+	maxRegexProgram   = 1000
+)
+
+// reads says which variables a condition reads.
+type reads uint8
+
+const (
+	readsCaller    reads = 1 << iota // principal and claims: fixed for a session
+	readsPlace                       // connection: fixed for a session
+	readsAction                      // the statement and its actions
+	readsText                        // action.text
+	readsParams                      // params
+	readsTime                        // now
+	readsEstimated                   // action.estimated_rows
+)
+
+const (
+	readsSession = readsCaller | readsPlace
+	readsInput   = readsParams | readsTime | readsEstimated // what only a running request knows
+)
+
+// variable is one variable of conditions.
+type variable struct {
+	name string
+	typ  *cel.Type
+	read reads
+}
+
+// variables are all that a condition can read; bindings read those of the caller only. The names are qualified, so that
+// an unknown key is an error when a document is written.
+func variables() []variable {
+	return []variable{
+		{"principal.issuer", cel.StringType, readsCaller},
+		{"principal.subject", cel.StringType, readsCaller},
+		{"principal.kind", cel.StringType, readsCaller},
+		{"claims", cel.MapType(cel.StringType, cel.DynType), readsCaller},
+		{"connection.name", cel.StringType, readsPlace},
+		{"connection.type", cel.StringType, readsPlace},
+		{"action.name", cel.StringType, readsAction},
+		{"action.resource", cel.StringType, readsAction},
+		{"action.bounded", cel.BoolType, readsAction},
+		{"action.text", cel.StringType, readsAction | readsText},
+		{"action.estimated_rows", cel.IntType, readsEstimated},
+		{"params", cel.ListType(cel.DynType), readsParams},
+		{"now", cel.TimestampType, readsTime},
+	}
+}
+
+// language compiles conditions over some of the variables.
+type language struct {
+	env   *cel.Env
+	reads map[string]reads
+}
+
+func newLanguage(visible reads) (*language, error) {
+	l := &language{reads: map[string]reads{}}
+	opts := []cel.EnvOption{
+		cel.DefaultUTCTimeZone(true),
+		cel.CrossTypeNumericComparisons(true),
+		cel.ParserExpressionSizeLimit(maxCondition),
+		cel.ParserRecursionLimit(maxConditionDepth),
+		cel.ExpressionNodeLimit(maxConditionNodes),
+		cel.RegexProgramSizeLimit(maxRegexProgram),
+		cel.ASTValidators(cel.ValidateRegexLiterals(), cel.ValidateTimestampLiterals(), cel.ValidateDurationLiterals(),
+			cel.ValidateComprehensionNestingLimit(2)),
+	}
+	for _, v := range variables() {
+		if v.read&^visible == 0 {
+			opts = append(opts, cel.Variable(v.name, v.typ))
+			l.reads[v.name] = v.read
+		}
+	}
+	env, err := cel.NewEnv(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("the language of conditions: %w", err)
+	}
+	l.env = env
+	return l, nil
+}
+
+// condition is a compiled condition.
+type condition struct {
+	text    string
+	reads   reads
+	program cel.Program
+}
+
+// conditionError is one error in the text of a condition.
+type conditionError struct{ say, caret string }
+
+func (l *language) compile(text string) (*condition, []conditionError) {
+	if len(text) > maxCondition {
+		return nil, []conditionError{{say: fmt.Sprintf("a condition is longer than %d bytes", maxCondition)}}
+	}
+	ast, issues := l.env.Compile(text)
+	if issues != nil && issues.Err() != nil {
+		return nil, conditionErrors(text, issues)
+	}
+	if ast.OutputType() != cel.BoolType {
+		return nil, []conditionError{{say: fmt.Sprintf("a condition must be true or false; this one is a %s",
+			cel.FormatCELType(ast.OutputType())), caret: pointAt(text, 1, 0)}}
+	}
+	program, err := l.env.Program(ast, l.options(ast)...)
+	if err != nil {
+		return nil, []conditionError{{say: "the condition cannot be compiled: " + err.Error(), caret: pointAt(text, 1, 0)}}
+	}
+	c := &condition{text: text, program: program}
+	for _, ref := range ast.NativeRep().ReferenceMap() {
+		c.reads |= l.reads[ref.Name]
+	}
+	return c, nil
+}
+
+// options leaves the tracking of cost out where no input can make the condition costly: it doubles the time.
+func (l *language) options(ast *cel.Ast) []cel.ProgramOption {
+	opts := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
+	if estimate, err := l.env.EstimateCost(ast, unknownSizes{}); err != nil || estimate.Max > maxCost {
+		opts = append(opts, cel.CostLimit(maxCost))
+	}
+	return opts
+}
+
+func conditionErrors(text string, issues *cel.Issues) []conditionError {
+	var all []conditionError
+	for _, e := range issues.Errors() {
+		if len(all) == 3 { // what follows is mostly echoes of the first
+			break
+		}
+		say := strings.TrimSuffix(e.Message, " (in container '')")
+		all = append(all, conditionError{say: say, caret: pointAt(text, e.Location.Line(), e.Location.Column())})
+	}
+	if len(all) == 0 {
+		all = append(all, conditionError{say: issues.Err().Error()})
+	}
+	return all
+}
+
+// pointAt shows one line of a condition (counted from 1) with a caret below a column (counted from 0, in characters).
+func pointAt(text string, line, column int) string {
+	lines := strings.Split(text, "\n")
+	if line < 1 || line > len(lines) {
+		return ""
+	}
+	shown := strings.ReplaceAll(lines[line-1], "\t", " ")
+	return shown + "\n" + strings.Repeat(" ", min(max(column, 0), len(shown))) + "^"
+}
+
+// truth is the value of a condition: it may be unknown, because it failed or reads what is not known.
+type truth uint8
+
+const (
+	unknown truth = iota
+	no
+	yes
+)
+
+// facts is what one evaluation can read. It is a CEL activation: what it does not hold is not known, which makes CEL
+// fail unless the rest of the condition decides without it.
+type facts struct {
+	caller    *access.Principal
+	place     *access.Connection
+	statement *access.Statement
+	action    *access.Action
+	input     *access.Input
+}
+
+// eval returns the value of a condition; nil is no condition, which is true.
+func (c *condition) eval(f *facts) truth {
+	if c == nil {
+		return yes
+	}
+	out, _, err := c.program.Eval(f)
+	if err != nil {
+		return unknown
+	}
+	switch out {
+	case types.True:
+		return yes
+	case types.False:
+		return no
+	}
+	return unknown
+}
+
+// why words the reason why a condition has no value, for the author of the policy. It names variables, never values.
+func (c *condition) why(f *facts) string {
+	if c.reads&readsInput != 0 && f.input == nil {
+		return "it reads what only a running request knows"
+	}
+	if c.reads&readsEstimated != 0 && f.input.Estimated == nil {
+		return "action.estimated_rows is not known"
+	}
+	return "it fails (a claim or parameter that is missing or of another type, or its cost limit)"
+}
+
+// Parent implements cel.Activation.
+func (f *facts) Parent() cel.Activation { return nil }
+
+// ResolveName implements cel.Activation.
+func (f *facts) ResolveName(name string) (any, bool) {
+	switch {
+	case strings.HasPrefix(name, "action."):
+		return f.resolveAction(name)
+	case strings.HasPrefix(name, "connection.") && f.place != nil:
+		if name == "connection.name" {
+			return types.String(f.place.Name), true
+		}
+		return types.String(f.place.Type), name == "connection.type"
+	case f.input != nil && name == "params":
+		return f.input.Params, true
+	case f.input != nil && name == "now":
+		return types.Timestamp{Time: f.input.Now}, true
+	}
+	return f.resolveCaller(name)
+}
+
+func (f *facts) resolveCaller(name string) (any, bool) {
+	if f.caller == nil {
+		return nil, false
+	}
+	switch name {
+	case "claims":
+		if f.caller.Claims == nil {
+			return map[string]any{}, true
+		}
+		return f.caller.Claims, true
+	case "principal.issuer":
+		return types.String(f.caller.Issuer), true
+	case "principal.subject":
+		return types.String(f.caller.Subject), true
+	case "principal.kind":
+		return types.String(f.caller.Kind), true
+	}
+	return nil, false
+}
+
+func (f *facts) resolveAction(name string) (any, bool) {
+	if name == "action.estimated_rows" {
+		if f.input == nil || f.input.Estimated == nil {
+			return nil, false
+		}
+		return types.Int(*f.input.Estimated), true
+	}
+	if f.statement == nil || f.action == nil {
+		return nil, false
+	}
+	switch name {
+	case "action.name":
+		return types.String(f.action.Name), true
+	case "action.resource":
+		return types.String(f.action.Resource), true
+	case "action.text":
+		return types.String(f.statement.Normal), true
+	case "action.bounded":
+		return types.Bool(f.statement.Bounded), true
+	}
+	return nil, false
+}
+
+// unknownSizes is the cost estimator for inputs of any size.
+type unknownSizes struct{}
+
+// EstimateSize implements cost.Estimator.
+func (unknownSizes) EstimateSize(cost.AstNode) *cost.SizeEstimate { return nil }
+
+// EstimateCallCost implements cost.Estimator.
+func (unknownSizes) EstimateCallCost(string, string, *cost.AstNode, []cost.AstNode) *cost.CallEstimate {
+	return nil
+}

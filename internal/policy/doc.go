@@ -1,0 +1,24 @@
+// Package policy says what a principal may do on a connection. It compiles the documents (Compile) into a Set, binds a
+// Set to one principal and one connection (Set.Rules), and decides on statements (Rules.Decide). It is pure: no I/O, no
+// clock, no randomness; the same documents and the same input always give the same verdict.
+//
+// The rules, in the order in which they are applied to each action of a statement; every action must pass:
+//
+//  1. An action that the vocabulary does not hold, or whose resource is not inside the connection, is denied.
+//  2. Deny: one deny statement that applies is enough.
+//  3. Allow: one allow statement must apply. Implied actions (logging in, opening a transaction) need none.
+//  4. Approve: every approve statement that applies must be satisfied; their terms merge to the strictest.
+//
+// Masks add up and only ever hide more: see MergeMasks.
+//
+// A pattern is anchored at both ends and "*" matches any run of characters, separators included. Deny, approve and mask
+// statements also cover everything below what their pattern matches (a table covers its fields), and deny and approve
+// apply to an action that reads or writes a field their pattern covers. An allow statement applies where its pattern
+// matches the action's resource, or every field that the action names. The verb Opaque is never allowed by a pattern
+// with a "*": it must be named outright.
+//
+// A condition that fails or reads what is not known counts as true for deny, approve and mask, and as false for allow.
+//
+// TestRapidReference compares all of this with a naive implementation on random documents; TestRapidDenyNeverAllows,
+// TestRapidMaskNeverShows and TestRapidOrder prove that additions only tighten and that order does not matter.
+package policy

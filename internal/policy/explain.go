@@ -1,0 +1,223 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"gatehouse/internal/access"
+)
+
+// Explanation says how a verdict came about: every statement that was considered, whether it applied, and why.
+type Explanation struct {
+	Version    uint64              `json:"version"`
+	Principal  string              `json:"principal"`
+	Roles      []string            `json:"roles"`
+	Connection string              `json:"connection"`
+	Effect     string              `json:"effect"`
+	Because    access.Because      `json:"because"`
+	Message    string              `json:"message,omitempty"`
+	Approval   *access.Terms       `json:"approval,omitempty"`
+	Actions    []ExplainedAction   `json:"actions"`
+	Masks      []ExplainedMask     `json:"masks,omitempty"`  // of the fields that the statement touches
+	Detect     []ExplainedDetector `json:"detect,omitempty"` // on every value
+}
+
+// ExplainedAction is one action of the statement and what every policy statement makes of it.
+type ExplainedAction struct {
+	Action     access.Action `json:"action"`
+	Effect     string        `json:"effect"`
+	Why        string        `json:"why"`
+	Considered []Considered  `json:"considered"`
+}
+
+// Considered is one policy statement and what it makes of one action.
+type Considered struct {
+	access.Because
+	Effect  string `json:"effect"`
+	Applies bool   `json:"applies"`
+	Why     string `json:"why"`
+}
+
+// ExplainedMask is a field and how it is hidden.
+type ExplainedMask struct {
+	Field   string         `json:"field"`
+	With    string         `json:"with"`
+	Because access.Because `json:"because"`
+}
+
+// ExplainedDetector is a detector and how what it finds is hidden.
+type ExplainedDetector struct {
+	Entity  string         `json:"entity"`
+	With    string         `json:"with"`
+	Because access.Because `json:"because"`
+}
+
+// Explain returns how Decide comes to its verdict on st. A nil input explains what no request is needed for.
+func (r *Rules) Explain(st *access.Statement, in *access.Input) Explanation {
+	f := &facts{caller: r.caller, place: r.connection.doc, statement: st, input: in}
+	v, open := r.decide(f)
+	e := Explanation{Version: r.Version(), Principal: r.caller.ID(), Roles: r.roles, Connection: r.connection.doc.Name,
+		Effect: v.Effect.String(), Because: v.Because, Message: v.Message}
+	if open != 0 {
+		e.Effect = "depends on the request"
+	}
+	if v.Effect == access.Approve {
+		e.Approval = &v.Approval
+	}
+	for i := range st.Actions {
+		f.action = &st.Actions[i]
+		e.Actions = append(e.Actions, r.explainAction(f))
+	}
+	r.explainMasks(&e, st)
+	return e
+}
+
+func (r *Rules) explainAction(f *facts) ExplainedAction {
+	e := ExplainedAction{Action: *f.action, Effect: access.Deny.String()}
+	number, known := r.number(f.action)
+	if !known {
+		e.Why = "not an action of this connection"
+		return e
+	}
+	for _, b := range r.all {
+		if b.effect == effectMask {
+			continue
+		}
+		applies, why := r.consider(b, f, number)
+		e.Considered = append(e.Considered, Considered{Because: b.because, Effect: b.effect, Applies: applies, Why: why})
+	}
+	by, _, allowed := r.admit(f)
+	var t terms
+	r.review(f, &t)
+	switch {
+	case !allowed && by != nil:
+		e.Why = "denied by " + sayBecause(by.because)
+	case !allowed:
+		e.Why = "no statement allows it"
+	case len(t.asked) > 0:
+		e.Effect, e.Why = access.Approve.String(), "held by "+sayBecause(t.asked[0].because)
+	case by == nil:
+		e.Effect, e.Why = access.Allow.String(), "implied by reaching the connection"
+	default:
+		e.Effect, e.Why = access.Allow.String(), "allowed by "+sayBecause(by.because)
+	}
+	return e
+}
+
+// consider says whether a statement applies to the action of f, and why.
+func (r *Rules) consider(b *bound, f *facts, number int) (bool, string) {
+	switch {
+	case !b.actions.has(number):
+		if strings.HasSuffix(f.action.Name, verbOpaque) && b.effect == effectAllow {
+			return false, "does not name this action outright"
+		}
+		return false, "other actions"
+	case !b.touches(number, f.action):
+		return false, "other resources"
+	case b.condition == nil:
+		return true, "action and resource match"
+	}
+	t := b.fixed
+	if b.open {
+		t = b.condition.eval(f)
+	}
+	applies := b.applies(t)
+	switch t {
+	case yes:
+		return applies, "the condition is true"
+	case no:
+		return applies, "the condition is false"
+	}
+	return applies, fmt.Sprintf("the condition has no value: %s; for %s that counts as %t", b.condition.why(f), b.effect, applies)
+}
+
+func (r *Rules) explainMasks(e *Explanation, st *access.Statement) {
+	if r.masks == nil {
+		return
+	}
+	fields := slices.Clone(st.Tested)
+	for _, a := range st.Actions {
+		fields = append(fields, a.Fields...)
+	}
+	slices.Sort(fields)
+	for _, field := range slices.Compact(fields) {
+		if m, masked := r.masks.Field(field); masked {
+			e.Masks = append(e.Masks, ExplainedMask{Field: field, With: sayMask(m), Because: m.Because})
+		}
+	}
+	for _, d := range r.masks.detect {
+		e.Detect = append(e.Detect, ExplainedDetector{Entity: d.Entity, With: sayMask(d.Mask), Because: d.Mask.Because})
+	}
+}
+
+func sayMask(m access.Mask) string {
+	switch m.Strategy {
+	case access.MaskPartial:
+		return fmt.Sprintf("partial (first %d, last %d)", m.KeepFirst, m.KeepLast)
+	case access.MaskTruncate:
+		return "truncate to " + m.Unit
+	}
+	return string(m.Strategy)
+}
+
+func sayBecause(b access.Because) string {
+	s := fmt.Sprintf("statement %d of policy %s", b.Statement, b.Policy)
+	if b.Guardrail {
+		s += " (guardrail)"
+	}
+	return s
+}
+
+// String renders the explanation for a terminal.
+func (e Explanation) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "verdict     %s\n", e.Effect)
+	if e.Because.Policy != "" {
+		fmt.Fprintf(&b, "because     %s\n", sayBecause(e.Because))
+	}
+	if e.Message != "" {
+		fmt.Fprintf(&b, "message     %s\n", e.Message)
+	}
+	if e.Approval != nil {
+		fmt.Fprintf(&b, "approval    %s\n", sayTerms(e.Approval))
+	}
+	fmt.Fprintf(&b, "principal   %s\nroles       %s\nconnection  %s (policy version %d)\n", e.Principal,
+		strings.Join(e.Roles, ", "), e.Connection, e.Version)
+	for _, a := range e.Actions {
+		fmt.Fprintf(&b, "\n%s on %s: %s, %s\n", a.Action.Name, a.Action.Resource, a.Effect, a.Why)
+		for _, c := range a.Considered {
+			mark := "-"
+			if c.Applies {
+				mark = "+"
+			}
+			fmt.Fprintf(&b, "  %s %-7s %s: %s\n", mark, c.Effect, sayBecause(c.Because), c.Why)
+		}
+	}
+	if len(e.Masks)+len(e.Detect) > 0 {
+		b.WriteString("\nmasks\n")
+	}
+	for _, m := range e.Masks {
+		fmt.Fprintf(&b, "  %s: %s, %s\n", m.Field, m.With, sayBecause(m.Because))
+	}
+	for _, d := range e.Detect {
+		fmt.Fprintf(&b, "  %s in any value: %s, %s\n", d.Entity, d.With, sayBecause(d.Because))
+	}
+	return b.String()
+}
+
+func sayTerms(t *access.Terms) string {
+	var lists []string
+	for _, l := range t.Reviewers {
+		if len(l) == 0 {
+			l = []string{"the operator"}
+		}
+		lists = append(lists, strings.Join(l, " or "))
+	}
+	s := "by " + strings.Join(lists, ", and by ") + fmt.Sprintf(", within %s", time.Duration(t.Lifetime))
+	if t.Reuse {
+		s += ", also after the client has gone"
+	}
+	return s
+}

@@ -1,0 +1,217 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"gatehouse/internal/access"
+)
+
+// The effects as documents write them.
+const (
+	effectAllow   = "allow"
+	effectDeny    = "deny"
+	effectApprove = "approve"
+	effectMask    = "mask"
+)
+
+// Bounds on approvals and masks.
+const (
+	defaultWait = 15 * time.Minute
+	leastWait   = time.Second
+	longestWait = 24 * time.Hour
+	maxKeep     = 64
+)
+
+// rule is a compiled statement.
+type rule struct {
+	because   access.Because
+	effect    string
+	actions   actionSet // empty for mask
+	resources []pattern
+	condition *condition // nil where there is none
+	message   string
+	reviewers []string // sorted
+	wait      access.Duration
+	reuse     bool
+	mask      access.Mask
+	detect    []string
+}
+
+// statementChecker compiles one statement of a policy.
+type statementChecker struct {
+	*compiler
+	report
+	path string
+	doc  *access.PolicyStatement
+	out  *rule
+}
+
+func (c *compiler) compileStatement(doc *access.Policy, i int) *rule {
+	st := &doc.Statements[i]
+	s := statementChecker{compiler: c, report: c.on(doc), path: fmt.Sprintf("statements[%d]", i), doc: st, out: &rule{
+		because: access.Because{Policy: doc.Name, Statement: i + 1}, effect: st.Effect, message: st.Message,
+		actions: c.vocabulary.none(), reuse: st.Reuse,
+	}}
+	effects := []string{effectAllow, effectDeny, effectApprove, effectMask}
+	if !slices.Contains(effects, st.Effect) {
+		s.add(s.path+".effect", "unknown effect %q; one of allow, deny, approve, mask%s", st.Effect, didYouMean(st.Effect, effects))
+		return s.out
+	}
+	s.checkKeys()
+	s.compileActions()
+	s.compileResources()
+	s.compileCondition()
+	switch st.Effect {
+	case effectApprove:
+		s.compileApproval()
+	case effectMask:
+		s.compileMask()
+	}
+	return s.out
+}
+
+// checkKeys reports keys that do not go with the effect: they would be rules that silently do nothing.
+func (s *statementChecker) checkKeys() {
+	st := s.doc
+	for _, k := range []struct {
+		key     string
+		present bool
+		effects []string
+	}{
+		{"actions", len(st.Actions) > 0, []string{effectAllow, effectDeny, effectApprove}},
+		{"message", st.Message != "", []string{effectDeny, effectApprove}},
+		{"reviewers", len(st.Reviewers) > 0, []string{effectApprove}},
+		{"expires", st.Expires != 0, []string{effectApprove}},
+		{"reuse", st.Reuse, []string{effectApprove}},
+		{"detect", len(st.Detect) > 0, []string{effectMask}},
+		{"with", st.With != nil, []string{effectMask}},
+	} {
+		if k.present && !slices.Contains(k.effects, st.Effect) {
+			s.add(s.path+"."+k.key, "%s does not go with effect %s (only with %v)", k.key, st.Effect, k.effects)
+		}
+	}
+	if len(st.Actions) == 0 && st.Effect != effectMask {
+		s.add(s.path+".actions", "effect %s needs actions", st.Effect)
+	}
+	if len(st.Resources) == 0 && len(st.Detect) == 0 {
+		s.add(s.path+".resources", "effect %s needs resources; [\"*\"] means all", st.Effect)
+	}
+}
+
+func (s *statementChecker) compileActions() {
+	for i, name := range s.doc.Actions {
+		if len(name) > maxPattern {
+			s.add(fmt.Sprintf("%s.actions[%d]", s.path, i), "an action is longer than %d bytes", maxPattern)
+			continue
+		}
+		p := newPattern(name)
+		if s.vocabulary.match(p, s.doc.Effect, s.out.actions) > 0 {
+			continue
+		}
+		if p.literal() {
+			s.add(fmt.Sprintf("%s.actions[%d]", s.path, i), "unknown action %q%s", name, didYouMean(name, s.vocabulary.names))
+			continue
+		}
+		s.add(fmt.Sprintf("%s.actions[%d]", s.path, i), "%q matches no action", name)
+	}
+}
+
+func (s *statementChecker) compileResources() {
+	for i, text := range s.doc.Resources {
+		path := fmt.Sprintf("%s.resources[%d]", s.path, i)
+		if say := checkResource(text); say != "" {
+			s.add(path, "%s", say)
+			continue
+		}
+		p := newPattern(text)
+		if len(s.doc.Detect) > 0 && !p.whole() {
+			s.add(path, "detect looks at every value of a connection: name connections only, as in orders-db/*")
+			continue
+		}
+		s.out.resources = append(s.out.resources, p)
+	}
+}
+
+func (s *statementChecker) compileCondition() {
+	if s.doc.Condition == "" {
+		return
+	}
+	path := s.path + ".condition"
+	cond, found := s.conditions.compile(s.doc.Condition)
+	if found != nil {
+		s.condition(path, found)
+		return
+	}
+	if s.doc.Effect == effectAllow && cond.reads&readsText != 0 {
+		s.add(path, "an allow may not depend on action.text: patterns over text can only tighten; use them in deny or approve")
+	}
+	s.out.condition = cond
+}
+
+func (s *statementChecker) compileApproval() {
+	s.out.wait = s.doc.Expires
+	if s.out.wait == 0 {
+		s.out.wait = access.Duration(defaultWait)
+	}
+	if d := time.Duration(s.out.wait); d < leastWait || d > longestWait {
+		s.add(s.path+".expires", "an approval may wait from %s to %s", leastWait, longestWait)
+	}
+	for i, name := range s.doc.Reviewers {
+		if !s.roleNames[name] {
+			s.add(fmt.Sprintf("%s.reviewers[%d]", s.path, i), "there is no role %q%s", name, didYouMean(name, keys(s.roleNames)))
+		}
+	}
+	s.out.reviewers = slices.Clone(s.doc.Reviewers)
+	slices.Sort(s.out.reviewers)
+	s.out.reviewers = slices.Compact(s.out.reviewers)
+}
+
+func (s *statementChecker) compileMask() {
+	entities := access.Entities()
+	for i, name := range s.doc.Detect {
+		if !slices.Contains(entities, name) {
+			s.add(fmt.Sprintf("%s.detect[%d]", s.path, i), "unknown detector %q; known: %v%s", name, entities, didYouMean(name, entities))
+		}
+	}
+	s.out.detect = s.doc.Detect
+	s.out.mask = s.maskWith()
+	s.out.mask.Because = s.out.because
+}
+
+// maskWith compiles the "with" of a mask; its absence means redact.
+func (s *statementChecker) maskWith() access.Mask {
+	w, path := s.doc.With, s.path+".with"
+	switch {
+	case w == nil:
+		return access.Mask{Strategy: access.MaskRedact}
+	case w.Partial != nil && w.Truncate == nil && w.Word == "":
+		return s.partial(path+".partial", w.Partial)
+	case w.Truncate != nil && w.Partial == nil && w.Word == "":
+		if w.Truncate.To != "month" && w.Truncate.To != "year" {
+			s.add(path+".truncate.to", "truncate cuts to month or year, not %q", w.Truncate.To)
+		}
+		if len(s.doc.Detect) > 0 {
+			s.add(path, "truncate is for dates, and no detector finds dates: name the fields in resources instead")
+		}
+		return access.Mask{Strategy: access.MaskTruncate, Unit: w.Truncate.To}
+	}
+	words := []string{string(access.MaskRedact), string(access.MaskHash), string(access.MaskNull)}
+	if !slices.Contains(words, w.Word) {
+		s.add(path, "unknown mask %q; one of redact, hash, null, {partial: {keep_last: 4}}, {truncate: {to: year}}%s",
+			w.Word, didYouMean(w.Word, words))
+	}
+	return access.Mask{Strategy: access.MaskStrategy(w.Word)}
+}
+
+func (s *statementChecker) partial(path string, w *access.PartialWith) access.Mask {
+	first, last := w.KeepFirst, w.KeepLast
+	if first < 0 || last < 0 || first > maxKeep || last > maxKeep {
+		s.add(path, "keep_first and keep_last are from 0 to %d", maxKeep)
+	}
+	if first == 0 && last == 0 {
+		s.add(path, "partial keeps nothing: give keep_first or keep_last, or use redact")
+	}
+	return access.Mask{Strategy: access.MaskPartial, KeepFirst: first, KeepLast: last}
+}

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"gatehouse/e2e/child"
 )
 
 // Server is a running PostgreSQL that belongs to this process.
@@ -33,7 +35,7 @@ type Server struct {
 	BinDir   string // where initdb, psql and pgbench of the same version are
 
 	admin   string // the superuser's password
-	process *process
+	process *child.Process
 	stop    sync.Once
 	stopErr error
 }
@@ -159,7 +161,7 @@ func (s *Server) launch(ctx context.Context, who owner) error {
 	cmd := exec.Command(filepath.Join(s.BinDir, "postgres"), "-D", s.dataDir(), "-p", strconv.Itoa(port))
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.serverDir(), log, log
 	cmd.SysProcAttr = who.attr()
-	p, err := startProcess(cmd)
+	p, err := child.Start(cmd, syscall.SIGQUIT)
 	if err != nil {
 		return err
 	}
@@ -177,8 +179,8 @@ func (s *Server) awaitReady(ctx context.Context) error {
 			return conn.Close(ctx)
 		}
 		select {
-		case <-s.process.done:
-			return fmt.Errorf("the server exited at start: %w", s.process.err)
+		case <-s.process.Done():
+			return fmt.Errorf("the server exited at start: %w", s.process.Err())
 		case <-ctx.Done():
 			return fmt.Errorf("the server did not answer in time: %w", errors.Join(ctx.Err(), err))
 		case <-tick.C:
@@ -190,7 +192,7 @@ func (s *Server) awaitReady(ctx context.Context) error {
 func (s *Server) Stop() error {
 	s.stop.Do(func() {
 		if s.process != nil {
-			s.process.end(syscall.SIGINT, syscall.SIGQUIT, syscall.SIGKILL)
+			s.process.End(syscall.SIGINT, syscall.SIGQUIT, syscall.SIGKILL)
 		}
 		s.stopErr = os.RemoveAll(s.Dir)
 	})

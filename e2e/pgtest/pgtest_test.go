@@ -18,11 +18,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// child is the environment variable that makes the test binary start a server, say where, and wait to be killed.
-const child = "PGTEST_CHILD"
+// childMark is the environment variable that makes the test binary start a server, say where, and wait to be killed.
+const childMark = "PGTEST_CHILD"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(child) != "" {
+	if os.Getenv(childMark) != "" {
 		becomeChild()
 	}
 	os.Exit(m.Run())
@@ -34,7 +34,7 @@ func becomeChild() {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	fmt.Println(s.Port, s.process.cmd.Process.Pid, s.Dir)
+	fmt.Println(s.Port, s.process.PID(), s.Dir)
 	select {}
 }
 
@@ -115,7 +115,7 @@ func TestStopLeavesNothing(t *testing.T) {
 	if _, err := os.Stat(s.Dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%s is still there: %v", s.Dir, err)
 	}
-	if err := syscall.Kill(s.process.cmd.Process.Pid, 0); !errors.Is(err, syscall.ESRCH) {
+	if err := syscall.Kill(s.process.PID(), 0); !errors.Is(err, syscall.ESRCH) {
 		t.Errorf("the server still runs: %v", err)
 	}
 	if err := s.Stop(); err != nil {
@@ -125,7 +125,7 @@ func TestStopLeavesNothing(t *testing.T) {
 
 func TestServerDiesWithItsParent(t *testing.T) {
 	parent := exec.Command(os.Args[0])
-	parent.Env = append(os.Environ(), child+"=1")
+	parent.Env = append(os.Environ(), childMark+"=1")
 	out, err := parent.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -144,7 +144,7 @@ func TestServerDiesWithItsParent(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = parent.Wait() // it was killed
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(15 * time.Second)
 	for {
 		c, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err != nil {

@@ -43,7 +43,7 @@ var arrows = []arrow{
 	{"cmd/...", []string{"internal/...", "cmd/..."}, false, "main wires everything"},
 	{"e2e/...", []string{"e2e/..."}, false, "end-to-end tests know the binary, never its insides"},
 	{"e2e", []string{"e2e/..."}, false, "end-to-end tests know the binary, never its insides"},
-	{"demo", []string{"e2e/pgtest"}, false, "the demo tells a story with the binary that a user has"},
+	{"demo", []string{"e2e/..."}, false, "the demo tells a story with the binary that a user has"},
 	{"bench", []string{"e2e/..."}, false, "benchmarks measure the binary"},
 	{"bench/...", []string{"e2e/..."}, false, "benchmarks measure the binary"},
 	{"scripts/...", []string{"e2e/..."}, false, "scripts drive the binary"},
@@ -75,10 +75,28 @@ func mayImport(dir, target string, may []string, std bool) bool {
 		first, _, _ := strings.Cut(target, "/")
 		return !std || !strings.Contains(first, ".") // the standard library's first elements have no dot
 	}
-	if strings.HasPrefix(local, dir+"/") && !strings.HasSuffix(local, "/verify") && !matches("internal/protocol", dir) {
-		return true // a package may use its own parts, but the writer not the verifier
+	if strings.HasPrefix(local, "internal/") && strings.HasSuffix(local, "test") && !strings.HasSuffix(dir, "test") {
+		return false // what serves tests is linked into tests
+	}
+	if s := service(dir); s != "" && s == service(local) && !strings.HasSuffix(local, "/verify") && !strings.HasSuffix(dir, "/verify") {
+		return true // the parts of one service may use each other, but the writer never the verifier, nor it the writer
 	}
 	return slices.ContainsFunc(may, func(p string) bool { return matches(p, local) })
+}
+
+// service is the folder that a package of a service lies in. Protocols and dialects are no parts of one: each stands alone.
+func service(dir string) string {
+	parts := strings.Split(dir, "/")
+	if len(parts) < 2 || parts[0] != "internal" {
+		return ""
+	}
+	if parts[1] != "protocol" && parts[1] != "sql" {
+		return parts[1]
+	}
+	if len(parts) < 3 {
+		return ""
+	}
+	return parts[1] + "/" + parts[2]
 }
 
 // matches reports whether a folder fits a pattern: * is one element, a trailing /... is anything below.

@@ -79,6 +79,8 @@ func TestRulesCanFail(t *testing.T) {
 		{"imports", "internal/policy/x.go", "package policy\nimport _ \"gatehouse/internal/audit\"", "package policy\nimport _ \"gatehouse/internal/access\""},
 		{"imports", "internal/gate/x.go", "package gate\nimport _ \"example.org/x\"", "package gate\nimport _ \"net\""},
 		{"imports", "internal/audit/verify/x.go", "package verify\nimport _ \"gatehouse/internal/audit\"", "package verify\nimport _ \"golang.org/x/mod/sumdb/note\""},
+		{"imports", "internal/audit/x.go", "package audit\nimport _ \"gatehouse/internal/audit/verify\"", "package audit\nimport _ \"gatehouse/internal/audit/tiles\""},
+		{"imports", "cmd/gatehouse/x.go", "package main\nimport _ \"gatehouse/internal/store/storetest\"", "package main\nimport _ \"gatehouse/internal/devissuer\""},
 		{"imports", "internal/protocol/a/x.go", "package a\nimport _ \"gatehouse/internal/protocol/b\"", "package a\nimport _ \"gatehouse/internal/wire\""},
 		{"imports", "internal/session/x.go", "package session\nimport _ \"gatehouse/internal/devissuer\"", "package session\nimport _ \"gatehouse/internal/gate\""},
 		{"imports", "novelty/x.go", "package novelty", "package novelty"},

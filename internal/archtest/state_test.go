@@ -145,8 +145,10 @@ func base(e ast.Expr) string {
 	}
 }
 
-// wirers may read the clock and make randomness: they pass both to everybody else.
-func wirers(s *source) bool { return s.below("cmd", "internal/listen", "e2e", "demo", "bench") }
+// wirers may read the clock and make randomness: they pass both to everybody else. Packages that only tests link may too.
+func wirers(s *source) bool {
+	return s.below("cmd", "internal/listen", "e2e", "demo", "bench") || strings.HasSuffix(s.dir(), "test")
+}
 
 func checkClock(files []*source) []breach {
 	var bad []breach

@@ -5,60 +5,13 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"os/user"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 )
-
-// patience is how long each signal of end has to work.
-const patience = 10 * time.Second
-
-// process is a child that dies with its parent.
-type process struct {
-	cmd  *exec.Cmd
-	done chan struct{} // closed when it has exited
-	err  error         // how; to be read after done
-}
-
-// startProcess starts cmd on a thread that lives until cmd has exited: the kernel sends the parent-death signal when the
-// thread that forked dies, not when the process does.
-func startProcess(cmd *exec.Cmd) (*process, error) {
-	if cmd.SysProcAttr == nil {
-		cmd.SysProcAttr = &syscall.SysProcAttr{}
-	}
-	cmd.SysProcAttr.Pdeathsig = syscall.SIGQUIT
-	p := &process{cmd: cmd, done: make(chan struct{})}
-	started := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			p.err = cmd.Wait()
-		}
-		close(p.done)
-	}()
-	return p, <-started
-}
-
-// end sends one signal after the other until the process has exited.
-func (p *process) end(signals ...syscall.Signal) {
-	for _, sig := range signals {
-		_ = p.cmd.Process.Signal(sig) // it may have exited already: done tells
-		select {
-		case <-p.done:
-			return
-		case <-time.After(patience):
-		}
-	}
-}
 
 // findBinaries returns the folder of the newest PostgreSQL server that Debian's packages installed.
 func findBinaries() (string, error) {

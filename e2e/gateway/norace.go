@@ -1,0 +1,5 @@
+//go:build !race
+
+package gateway
+
+func raceArgs() []string { return nil }

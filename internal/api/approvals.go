@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"gatehouse/internal/access"
+	"gatehouse/internal/api/message"
 	"gatehouse/internal/fault"
 )
 
@@ -29,10 +30,10 @@ type approvalID struct {
 
 type answerInput struct {
 	approvalID
-	Body AnswerRequest
+	Body message.AnswerRequest
 }
 
-type approvalsOutput struct{ Body ApprovalList }
+type approvalsOutput struct{ Body message.ApprovalList }
 
 type approvalOutput struct{ Body access.Approval }
 
@@ -80,7 +81,7 @@ func (s *Server) listApprovals(ctx context.Context, in *approvalsInput) (*approv
 	if err != nil {
 		return nil, err
 	}
-	out := &approvalsOutput{Body: ApprovalList{Approvals: []access.Approval{}}}
+	out := &approvalsOutput{Body: message.ApprovalList{Approvals: []access.Approval{}}}
 	for i := range list {
 		if r.sees(&list[i]) {
 			out.Body.Approvals = append(out.Body.Approvals, list[i])

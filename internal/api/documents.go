@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"gatehouse/internal/access"
+	"gatehouse/internal/api/message"
 	"gatehouse/internal/fault"
 )
 
@@ -34,11 +35,11 @@ type deleteInput struct {
 	DryRun bool `query:"dry_run" doc:"Say what would happen and change nothing"`
 }
 
-type applyInput struct{ Body ApplyRequest }
+type applyInput struct{ Body message.ApplyRequest }
 
-type planOutput struct{ Body Plan }
+type planOutput struct{ Body message.Plan }
 
-type documentsOutput struct{ Body DocumentList }
+type documentsOutput struct{ Body message.DocumentList }
 
 type rawOutput struct {
 	ContentType string `header:"Content-Type"`
@@ -69,12 +70,12 @@ func (s *Server) listDocuments(ctx context.Context, in *documentsInput) (*docume
 	if err != nil {
 		return nil, err
 	}
-	out := &documentsOutput{Body: DocumentList{Revision: revision, Documents: []json.RawMessage{}}}
+	out := &documentsOutput{Body: message.DocumentList{Revision: revision, Documents: []json.RawMessage{}}}
 	for _, d := range docs {
 		if in.Kind != "" && in.Kind != d.DocKind() {
 			continue
 		}
-		b, err := EncodeDocument(d)
+		b, err := message.EncodeDocument(d)
 		if err != nil {
 			return nil, err
 		}
@@ -92,11 +93,11 @@ func (s *Server) getDocument(ctx context.Context, in *documentInput) (*documents
 	if d == nil {
 		return nil, noDocument(in.Kind, in.Name)
 	}
-	b, err := EncodeDocument(d)
+	b, err := message.EncodeDocument(d)
 	if err != nil {
 		return nil, err
 	}
-	return &documentsOutput{Body: DocumentList{Revision: revision, Documents: []json.RawMessage{b}}}, nil
+	return &documentsOutput{Body: message.DocumentList{Revision: revision, Documents: []json.RawMessage{b}}}, nil
 }
 
 func noDocument(kind, name string) error {
@@ -156,29 +157,29 @@ func (s *Server) change(ctx context.Context, asked []Change, dryRun bool) (*plan
 }
 
 // plan says what each asked-for change comes to, which of them are changes at all, and what the set is afterwards.
-func (s *Server) plan(docs []access.Document, asked []Change) (*Plan, []Change, []access.Document, error) {
-	plan := &Plan{Changes: make([]PlannedItem, 0, len(asked))}
+func (s *Server) plan(docs []access.Document, asked []Change) (*message.Plan, []Change, []access.Document, error) {
+	plan := &message.Plan{Changes: make([]message.PlannedItem, 0, len(asked))}
 	var changes []Change
 	after := slices.Clone(docs)
 	for _, c := range asked {
 		before := find(docs, c.Kind, c.Name)
-		item := PlannedItem{Kind: c.Kind, Name: c.Name}
+		item := message.PlannedItem{Kind: c.Kind, Name: c.Name}
 		switch {
 		case c.Document == nil && before == nil:
 			return nil, nil, nil, noDocument(c.Kind, c.Name)
 		case c.Document == nil:
-			item.Action = ActionDelete
+			item.Action = message.ActionDelete
 			after = slices.DeleteFunc(after, func(d access.Document) bool { return d == before })
 		case before == nil:
-			item.Action = ActionCreate
+			item.Action = message.ActionCreate
 			after = append(after, c.Document)
 		case same(before, c.Document):
-			item.Action = ActionUnchanged
+			item.Action = message.ActionUnchanged
 		default:
-			item.Action = ActionUpdate
+			item.Action = message.ActionUpdate
 			after[slices.Index(after, before)] = c.Document
 		}
-		if item.Action != ActionUnchanged {
+		if item.Action != message.ActionUnchanged {
 			item.Diff = s.o.Diff(before, c.Document)
 			changes = append(changes, c)
 		}
@@ -189,11 +190,11 @@ func (s *Server) plan(docs []access.Document, asked []Change) (*Plan, []Change, 
 
 // commit records every change, waits until the records are kept, and writes. Where writing fails, a second record says
 // so, so that the log does not claim what did not happen.
-func (s *Server) commit(ctx context.Context, plan *Plan, changes []Change, expect uint64) (uint64, error) {
+func (s *Server) commit(ctx context.Context, plan *message.Plan, changes []Change, expect uint64) (uint64, error) {
 	by := callerOf(ctx)
 	var last uint64
 	for _, item := range plan.Changes {
-		if item.Action == ActionUnchanged {
+		if item.Action == message.ActionUnchanged {
 			continue
 		}
 		e := &access.Event{Kind: access.EventDocumentChanged, Principal: by.ID(), Detail: detailOf(item, changes, expect)}
@@ -222,7 +223,7 @@ func (s *Server) recordFailure(e *access.Event) {
 	}
 }
 
-func detailOf(item PlannedItem, changes []Change, revision uint64) map[string]string {
+func detailOf(item message.PlannedItem, changes []Change, revision uint64) map[string]string {
 	d := map[string]string{"kind": item.Kind, "name": item.Name, "action": item.Action,
 		"from_revision": strconv.FormatUint(revision, 10), "diff": item.Diff}
 	if len(item.Diff) > maxRecordedDiff {
@@ -232,7 +233,7 @@ func detailOf(item PlannedItem, changes []Change, revision uint64) map[string]st
 		if c.Document == nil || c.Kind != item.Kind || c.Name != item.Name {
 			continue
 		}
-		if b, err := EncodeDocument(c.Document); err == nil {
+		if b, err := message.EncodeDocument(c.Document); err == nil {
 			sum := sha256.Sum256(b)
 			d["sha256"] = hex.EncodeToString(sum[:])
 		}
@@ -250,19 +251,9 @@ func find(docs []access.Document, kind, name string) access.Document {
 }
 
 func same(a, b access.Document) bool {
-	x, errX := EncodeDocument(a)
-	y, errY := EncodeDocument(b)
+	x, errX := message.EncodeDocument(a)
+	y, errY := message.EncodeDocument(b)
 	return errX == nil && errY == nil && bytes.Equal(x, y)
-}
-
-// EncodeDocument renders a document in JSON with its kind as the first key: the form that POST /v1/documents takes.
-func EncodeDocument(d access.Document) ([]byte, error) {
-	b, err := json.Marshal(d)
-	if err != nil {
-		return nil, fault.Wrap(fault.Internal, "api.EncodeDocument", err, "a document cannot be written as JSON")
-	}
-	kind, _ := json.Marshal(d.DocKind()) // a string always encodes
-	return append(append([]byte(`{"kind":`), kind...), append([]byte(","), b[1:]...)...), nil
 }
 
 // orMalformed keeps an error's kind where it has one.

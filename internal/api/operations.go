@@ -11,9 +11,10 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"gatehouse/internal/access"
+	"gatehouse/internal/api/message"
 )
 
-type lockInput struct{ Body LockRequest }
+type lockInput struct{ Body message.LockRequest }
 
 type keyInput struct {
 	Key string `path:"key" enum:"vault,mask,signing"`
@@ -24,10 +25,10 @@ type connectionInput struct {
 }
 
 type (
-	noteOutput       struct{ Body Note }
-	probeOutput      struct{ Body Probe }
-	checkpointOutput struct{ Body Checkpoint }
-	versionOutput    struct{ Body Version }
+	noteOutput       struct{ Body message.Note }
+	probeOutput      struct{ Body message.Probe }
+	checkpointOutput struct{ Body message.Checkpoint }
+	versionOutput    struct{ Body message.Version }
 )
 
 func (s *Server) operationRoutes() {
@@ -72,7 +73,7 @@ func (s *Server) rotate(ctx context.Context, in *keyInput) (*noteOutput, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &noteOutput{Body: Note{Note: note}}, nil
+	return &noteOutput{Body: message.Note{Note: note}}, nil
 }
 
 func (s *Server) testConnection(ctx context.Context, in *connectionInput) (*probeOutput, error) {
@@ -95,7 +96,7 @@ func (s *Server) checkpoint(ctx context.Context, _ *struct{}) (*checkpointOutput
 	if err != nil {
 		return nil, err
 	}
-	return &checkpointOutput{Body: Checkpoint{Note: note}}, nil
+	return &checkpointOutput{Body: message.Checkpoint{Note: note}}, nil
 }
 
 // backup streams. Where it fails half-way the connection is cut, so that the client cannot take the half for a whole.
@@ -135,7 +136,7 @@ func (c *countingWriter) Write(b []byte) (int, error) {
 
 type healthOutput struct {
 	Status int
-	Body   Health
+	Body   message.Health
 }
 
 type liveOutput struct {

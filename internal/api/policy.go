@@ -8,14 +8,15 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"gatehouse/internal/access"
+	"gatehouse/internal/api/message"
 	"gatehouse/internal/fault"
 )
 
-type questionInput struct{ Body PolicyQuestion }
+type questionInput struct{ Body message.PolicyQuestion }
 
-type explanationOutput struct{ Body Explanation }
+type explanationOutput struct{ Body message.Explanation }
 
-type whoamiOutput struct{ Body Whoami }
+type whoamiOutput struct{ Body message.Whoami }
 
 func (s *Server) policyRoutes() {
 	route(s, operators, huma.Operation{OperationID: "explain-policy", Method: http.MethodPost, Path: "/v1/policy/explain",
@@ -42,7 +43,7 @@ func (s *Server) explain(ctx context.Context, in *questionInput) (*explanationOu
 }
 
 // questioned is the principal that a question is about: a real token's, or one put together for the question.
-func (s *Server) questioned(ctx context.Context, q *PolicyQuestion) (*access.Principal, error) {
+func (s *Server) questioned(ctx context.Context, q *message.PolicyQuestion) (*access.Principal, error) {
 	if q.Token != "" {
 		if q.Issuer != "" || q.Subject != "" || len(q.Claims) > 0 {
 			return nil, fault.New(fault.Malformed, "api.questioned", "give a token, or issuer, subject and claims, not both")
@@ -113,7 +114,7 @@ func integers(v any) any {
 
 func (s *Server) whoami(ctx context.Context, _ *struct{}) (*whoamiOutput, error) {
 	p := callerOf(ctx)
-	w := Whoami{Principal: p.ID(), Issuer: p.Issuer, Subject: p.Subject, Kind: string(p.Kind), Expires: p.Expires,
+	w := message.Whoami{Principal: p.ID(), Issuer: p.Issuer, Subject: p.Subject, Kind: string(p.Kind), Expires: p.Expires,
 		Claims: p.Claims, Roles: []string{}, Connections: []string{}}
 	if isOperator(p) {
 		return &whoamiOutput{Body: w}, nil

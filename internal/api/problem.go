@@ -9,27 +9,9 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"gatehouse/internal/api/message"
 	"gatehouse/internal/fault"
 )
-
-// Problem is what a refused caller reads: RFC 9457 problem details, with the kind of fault and what to do about it.
-type Problem struct {
-	Status   int       `json:"status"`
-	Title    string    `json:"title"`
-	Kind     string    `json:"kind" doc:"unauthenticated, denied, pending, malformed, backend, unavailable, not_found, conflict or internal"`
-	Detail   string    `json:"detail" doc:"What happened"`
-	Hint     string    `json:"hint,omitempty" doc:"What to do about it"`
-	Findings []Finding `json:"findings,omitempty" doc:"What is wrong with the documents"`
-}
-
-// Error implements error.
-func (p *Problem) Error() string { return p.Detail }
-
-// GetStatus implements huma.StatusError.
-func (p *Problem) GetStatus() int { return p.Status }
-
-// ContentType implements huma.ContentTypeFilter.
-func (*Problem) ContentType(string) string { return "application/problem+json" }
 
 // kindStatus is the one table from kinds of fault to HTTP.
 func kindStatus(k fault.Kind) int {
@@ -74,12 +56,12 @@ func statusKind(status int) fault.Kind {
 }
 
 // findingsError carries findings from where documents are checked to where problems are made.
-type findingsError struct{ findings []Finding }
+type findingsError struct{ findings []message.Finding }
 
 func (*findingsError) Error() string { return "the documents do not compile" }
 
 // problemOf translates an error for the caller. What it must not read stays in err.
-func problemOf(err error) *Problem {
+func problemOf(err error) *message.Problem {
 	kind := fault.KindOf(err)
 	text, hint := fault.Say(err)
 	if kind == fault.Internal && errors.Is(err, context.Canceled) {
@@ -94,8 +76,8 @@ func problemOf(err error) *Problem {
 	return p
 }
 
-func newProblem(status int, kind fault.Kind, detail string) *Problem {
-	return &Problem{Status: status, Title: http.StatusText(status), Kind: kind.String(), Detail: detail}
+func newProblem(status int, kind fault.Kind, detail string) *message.Problem {
+	return &message.Problem{Status: status, Title: http.StatusText(status), Kind: kind.String(), Detail: detail}
 }
 
 // reshape turns the framework's own errors into problems. It drops the rejected values: they may be secrets.

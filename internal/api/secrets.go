@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"gatehouse/internal/access"
+	"gatehouse/internal/api/message"
 	"gatehouse/internal/fault"
 )
 
@@ -21,7 +22,7 @@ type putSecretInput struct {
 	RawBody []byte `contentType:"application/octet-stream" required:"true" doc:"The value itself, byte for byte"`
 }
 
-type secretsOutput struct{ Body SecretList }
+type secretsOutput struct{ Body message.SecretList }
 
 type emptyOutput struct{}
 
@@ -39,7 +40,7 @@ func (s *Server) listSecrets(ctx context.Context, _ *struct{}) (*secretsOutput, 
 	if err != nil {
 		return nil, err
 	}
-	out := &secretsOutput{Body: SecretList{Names: append([]string{}, names...)}}
+	out := &secretsOutput{Body: message.SecretList{Names: append([]string{}, names...)}}
 	slices.Sort(out.Body.Names)
 	return out, nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"gatehouse/internal/access"
+	"gatehouse/internal/api/message"
 	"gatehouse/internal/fault"
 )
 
@@ -44,7 +45,7 @@ type Options struct {
 	Metrics http.Handler
 
 	AdminToken access.Secret // at least 32 bytes
-	Version    Version
+	Version    message.Version
 	Clock      func() time.Time
 	Rand       io.Reader
 	Logger     *slog.Logger
@@ -249,6 +250,6 @@ func (s *Server) declare(who audience, op *huma.Operation) {
 		op.Responses = map[string]*huma.Response{}
 	}
 	op.Responses["default"] = &huma.Response{Description: "Refused or failed", Content: map[string]*huma.MediaType{
-		"application/problem+json": {Schema: huma.SchemaFromType(registry, reflect.TypeFor[Problem]())},
+		"application/problem+json": {Schema: huma.SchemaFromType(registry, reflect.TypeFor[message.Problem]())},
 	}}
 }

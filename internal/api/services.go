@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gatehouse/internal/access"
+	"gatehouse/internal/api/message"
 )
 
 // Documents keeps the declarative documents.
@@ -27,9 +28,9 @@ type Change struct {
 // Checker compiles documents and explains decisions, without changing anything.
 type Checker interface {
 	// Check compiles the whole set and returns everything that is wrong with it; nothing where it may take effect.
-	Check(ctx context.Context, docs []access.Document) ([]Finding, error)
+	Check(ctx context.Context, docs []access.Document) ([]message.Finding, error)
 	// Explain decides as the gateway would and says why.
-	Explain(ctx context.Context, q Inquiry) (*Explanation, error)
+	Explain(ctx context.Context, q Inquiry) (*message.Explanation, error)
 }
 
 // Inquiry is a question to Checker.Explain: what would be decided if this principal sent this statement now.
@@ -80,7 +81,7 @@ type Answer struct {
 // Sessions reads the audit log.
 type Sessions interface {
 	// Sessions returns the newest sessions that fit, newest first.
-	Sessions(ctx context.Context, f SessionFilter) ([]SessionSummary, error)
+	Sessions(ctx context.Context, f SessionFilter) ([]message.SessionSummary, error)
 	// Records returns up to limit records of a session with a sequence number above after, in order; fault.NotFound for a
 	// session that the log does not know.
 	Records(ctx context.Context, session string, after uint64, limit int) ([]Entry, error)
@@ -128,7 +129,7 @@ type Operations interface {
 	// key's record must be signed by the old key. The note says what to do next, such as where the new public key is.
 	Rotate(ctx context.Context, key string, by *access.Principal) (note string, err error)
 	// Test logs in to a connection's backend as the gateway would, and runs nothing else.
-	Test(ctx context.Context, connection string) (Probe, error)
+	Test(ctx context.Context, connection string) (message.Probe, error)
 	// Checkpoint signs the audit log's newest record and returns the signed note (C2SP checkpoint).
 	Checkpoint(ctx context.Context) (string, error)
 	// Backup writes a consistent copy of the state. Credentials in it are sealed.
@@ -137,5 +138,5 @@ type Operations interface {
 
 // HealthReporter says how the gateway is.
 type HealthReporter interface {
-	Health(ctx context.Context) Health
+	Health(ctx context.Context) message.Health
 }

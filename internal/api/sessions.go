@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"gatehouse/internal/api/message"
 )
 
 type sessionsInput struct {
@@ -25,11 +27,11 @@ type refusalInput struct {
 	Ref string `path:"ref" minLength:"1" maxLength:"32" pattern:"^[A-Za-z0-9-]+$"`
 }
 
-type sessionsOutput struct{ Body SessionList }
+type sessionsOutput struct{ Body message.SessionList }
 
-type recordsOutput struct{ Body RecordList }
+type recordsOutput struct{ Body message.RecordList }
 
-type recordOutput struct{ Body Record }
+type recordOutput struct{ Body message.Record }
 
 func (s *Server) sessionRoutes() {
 	tags := []string{"sessions"}
@@ -46,7 +48,7 @@ func (s *Server) listSessions(ctx context.Context, in *sessionsInput) (*sessions
 	if err != nil {
 		return nil, err
 	}
-	return &sessionsOutput{Body: SessionList{Sessions: append([]SessionSummary{}, list...)}}, nil
+	return &sessionsOutput{Body: message.SessionList{Sessions: append([]message.SessionSummary{}, list...)}}, nil
 }
 
 func (s *Server) listRecords(ctx context.Context, in *recordsInput) (*recordsOutput, error) {
@@ -54,9 +56,9 @@ func (s *Server) listRecords(ctx context.Context, in *recordsInput) (*recordsOut
 	if err != nil {
 		return nil, err
 	}
-	out := &recordsOutput{Body: RecordList{Records: make([]Record, 0, len(entries)), More: len(entries) > in.Limit}}
+	out := &recordsOutput{Body: message.RecordList{Records: make([]message.Record, 0, len(entries)), More: len(entries) > in.Limit}}
 	for _, e := range entries[:min(len(entries), in.Limit)] {
-		out.Body.Records = append(out.Body.Records, NewRecord(e))
+		out.Body.Records = append(out.Body.Records, message.NewRecord(e.Seq, &e.Event))
 	}
 	return out, nil
 }
@@ -66,5 +68,5 @@ func (s *Server) getRefusal(ctx context.Context, in *refusalInput) (*recordOutpu
 	if err != nil {
 		return nil, err
 	}
-	return &recordOutput{Body: NewRecord(e)}, nil
+	return &recordOutput{Body: message.NewRecord(e.Seq, &e.Event)}, nil
 }

@@ -1,4 +1,7 @@
-package api
+// Package message holds what the control API and its clients say to each other: the bodies of requests and answers, and
+// the JSON form of documents. The tags are the API's description too (openapi.json). It imports the nouns only, so that a
+// client does not link the server.
+package message
 
 import (
 	"encoding/json"
@@ -187,18 +190,18 @@ type Record struct {
 	Detail      map[string]string `json:"detail,omitempty"`
 }
 
-// NewRecord renders an entry of the log.
-func NewRecord(n Entry) Record {
-	e := &n.Event
+// NewRecord renders an event of the log and its place in it.
+func NewRecord(seq uint64, e *access.Event) Record {
 	r := Record{
-		Seq: n.Seq, Kind: e.Kind, Time: e.Time, Session: e.Session, Action: e.Action, Principal: e.Principal,
+		Seq: seq, Kind: e.Kind, Time: e.Time, Session: e.Session, Action: e.Action, Principal: e.Principal,
 		Claims: e.Claims, Roles: e.Roles, Connection: e.Connection, Protocol: e.Protocol, Peer: e.Peer, Text: e.Text,
 		Fingerprint: e.Fingerprint, Params: e.Params, Actions: e.Actions, Effect: e.Effect, Policy: e.Policy,
 		Approval: e.Approval, Status: e.Status, Rows: e.Rows, Bytes: e.Bytes, Masked: e.Masked, Code: e.Code,
 		BackendUS: e.Backend.Microseconds(), Result: e.Result, Ref: e.Ref, Reason: e.Reason, Detail: e.Detail,
 	}
 	if e.Because != (access.Because{}) {
-		r.Because = &e.Because
+		because := e.Because
+		r.Because = &because
 	}
 	return r
 }
@@ -267,3 +270,22 @@ type Version struct {
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
 }
+
+// Problem is what a refused caller reads: RFC 9457 problem details, with the kind of fault and what to do about it.
+type Problem struct {
+	Status   int       `json:"status"`
+	Title    string    `json:"title"`
+	Kind     string    `json:"kind" doc:"unauthenticated, denied, pending, malformed, backend, unavailable, not_found, conflict or internal"`
+	Detail   string    `json:"detail" doc:"What happened"`
+	Hint     string    `json:"hint,omitempty" doc:"What to do about it"`
+	Findings []Finding `json:"findings,omitempty" doc:"What is wrong with the documents"`
+}
+
+// Error implements error.
+func (p *Problem) Error() string { return p.Detail }
+
+// GetStatus returns the HTTP status, as the server's framework asks for it.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// ContentType is RFC 9457's, whatever the framework proposes.
+func (*Problem) ContentType(string) string { return "application/problem+json" }

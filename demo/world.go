@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"gatehouse/e2e/gateway"
+	"gatehouse/e2e/pgtest"
+)
+
+//go:embed documents.yaml
+var documents string
+
+// world is everything that the demo started, and where it is.
+type world struct {
+	*teller
+	dir      string
+	binary   string
+	envFile  string
+	env      []string // what envFile sets
+	server   *pgtest.Server
+	gateway  *gateway.Gateway
+	listener string
+	session  string // the session that was replayed
+}
+
+func newWorld(ctx context.Context, binary string, t *teller) (*world, error) {
+	dir, err := os.MkdirTemp("", "gatehouse-demo-")
+	if err != nil {
+		return nil, err
+	}
+	w := &world{teller: t, dir: dir, binary: binary, envFile: filepath.Join(dir, "env.sh")}
+	if w.server, err = pgtest.New(ctx); err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	return w, nil
+}
+
+func (w *world) close() error {
+	if w.gateway != nil {
+		w.gateway.Stop()
+	}
+	var err error
+	if w.server != nil {
+		err = w.server.Stop()
+	}
+	return errors.Join(err, os.RemoveAll(w.dir))
+}
+
+func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
+
+func (w *world) write(name, text string) error {
+	return os.WriteFile(w.path(name), []byte(text), 0o600)
+}
+
+// setEnv writes the environment of every later command to a file that the reader can source.
+func (w *world) setEnv() error {
+	host, port, err := net.SplitHostPort(w.listener)
+	if err != nil {
+		return err
+	}
+	w.env = []string{
+		"GATEHOUSE_STATE=" + w.gateway.State,
+		"PGHOST=" + host, "PGPORT=" + port, "PGDATABASE=orders-db", "PGUSER=fn",
+		"PGSSLMODE=verify-full", "PGSSLROOTCERT=" + w.path("ca.pem"), "PGCONNECT_TIMEOUT=10",
+		"DEMO=" + w.dir,
+	}
+	text := "export PATH=" + filepath.Dir(w.binary) + ":$PATH\n"
+	for _, e := range w.env {
+		text += "export " + e + "\n"
+	}
+	return w.write("env.sh", text)
+}
+
+// shell prepares a command line exactly as the reader would type it after sourcing the environment.
+func (w *world) shell(ctx context.Context, line string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "sh", "-c", line)
+	cmd.Dir = w.dir
+	cmd.Env = append(os.Environ(), w.env...)
+	cmd.Env = append(cmd.Env, "PATH="+filepath.Dir(w.binary)+":"+os.Getenv("PATH"), "PAGER=cat", "PSQLRC=/dev/null")
+	return cmd
+}
+
+// result is a finished command: what it printed (errors included, as on a terminal) and its status.
+type result struct {
+	text   string
+	status int
+}
+
+// run shows a command line, runs it, and shows what it printed.
+func (w *world) run(ctx context.Context, line string) result {
+	w.command(line)
+	r := w.quiet(ctx, line)
+	w.output(r.text)
+	return r
+}
+
+func (w *world) quiet(ctx context.Context, line string) result {
+	cmd := w.shell(ctx, line)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		return result{err.Error(), -1}
+	}
+	return result{out.String(), cmd.ProcessState.ExitCode()}
+}
+
+// must runs a command that has to succeed.
+func (w *world) must(ctx context.Context, line string) (string, error) {
+	r := w.run(ctx, line)
+	if r.status != 0 {
+		return "", fmt.Errorf("%q ended with status %d", line, r.status)
+	}
+	return r.text, nil
+}
+
+// direct asks the database itself, around the gateway, as its owner.
+func (w *world) direct(ctx context.Context, sql string) (string, error) {
+	cmd := exec.CommandContext(ctx, "psql", "-X", "-At", "-c", sql, w.server.DSN(pgtest.AppUser, pgtest.AppPassword, pgtest.Database))
+	out, err := cmd.CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}

@@ -207,7 +207,7 @@ func (s *Server) commit(ctx context.Context, plan *message.Plan, changes []Chang
 	if err := s.o.Recorder.Barrier(last); err != nil {
 		return 0, err
 	}
-	revision, err := s.o.Documents.Apply(ctx, changes, expect)
+	revision, err := s.o.Documents.Apply(ctx, by.ID(), expect, changes)
 	if err != nil {
 		s.recordFailure(&access.Event{Kind: access.EventDocumentChanged, Principal: by.ID(), Status: access.StatusError,
 			Reason: err.Error(), Detail: map[string]string{"from_revision": strconv.FormatUint(expect, 10)}})

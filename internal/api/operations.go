@@ -55,7 +55,7 @@ func (s *Server) operationRoutes() {
 
 // lock closes first and records second: it must work when the audit log does not.
 func (s *Server) lock(ctx context.Context, in *lockInput) (*emptyOutput, error) {
-	if err := s.o.Locker.Lock(ctx, in.Body.Reason); err != nil {
+	if err := s.o.Locker.Lock(ctx, in.Body.Reason, callerOf(ctx).ID()); err != nil {
 		return nil, err
 	}
 	return nil, s.record(&access.Event{Kind: access.EventGatewayLocked, Principal: callerOf(ctx).ID(), Reason: in.Body.Reason})

@@ -14,8 +14,8 @@ type Documents interface {
 	// Documents returns every document and the revision at which they stood, in one consistent read.
 	Documents(ctx context.Context) (docs []access.Document, revision uint64, err error)
 	// Apply makes all changes or none. It fails with fault.Conflict where the revision is no longer expect. When it
-	// returns, this node decides by the new documents.
-	Apply(ctx context.Context, changes []Change, expect uint64) (revision uint64, err error)
+	// returns, this node decides by the new documents. The author is a Principal.ID.
+	Apply(ctx context.Context, author string, expect uint64, changes []Change) (revision uint64, err error)
 }
 
 // Change is one document that is written, or deleted where Document is nil.
@@ -117,9 +117,9 @@ type Recorder interface {
 	Barrier(seq uint64) error
 }
 
-// Locker closes and opens the whole gateway. The lock outlives a restart.
+// Locker closes and opens the whole gateway. The lock outlives a restart; by is a Principal.ID.
 type Locker interface {
-	Lock(ctx context.Context, reason string) error
+	Lock(ctx context.Context, reason, by string) error
 	Unlock(ctx context.Context) error
 }
 

@@ -200,7 +200,7 @@ func (s documents) Documents(context.Context) ([]access.Document, uint64, error)
 	return slices.Clone(s.w.docs), s.w.revision, nil
 }
 
-func (s documents) Apply(_ context.Context, changes []api.Change, expect uint64) (uint64, error) {
+func (s documents) Apply(_ context.Context, _ string, expect uint64, changes []api.Change) (uint64, error) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	if s.w.FailApply != nil {
@@ -253,9 +253,10 @@ func (c checker) Explain(_ context.Context, q api.Inquiry) (*message.Explanation
 	effect := map[string]string{"select": "allow", "delete": "approve"}[strings.ToLower(strings.SplitN(q.Statement, " ", 2)[0])]
 	effect = cmp.Or(effect, "deny")
 	because := access.Because{Policy: "refunds", Statement: 1}
-	j := message.Judgement{Text: q.Statement, Effect: effect, Because: because,
-		Actions:    []access.Action{{Name: "mem:Read", Resource: q.Connection + "/public.payments"}},
-		Considered: []message.Considered{{Because: because, Effect: "allow", Matched: effect == "allow", Why: "action and resource match"}}}
+	j := message.Judgement{Text: q.Statement, Effect: effect, Because: because, Actions: []message.ExplainedAction{{
+		Action: access.Action{Name: "mem:Read", Resource: q.Connection + "/public.payments"}, Effect: effect, Why: "the first word says so",
+		Considered: []message.Considered{{Because: because, Effect: "allow", Applies: effect == "allow", Why: "action and resource match"}}}},
+		Masks: []message.ExplainedMask{{Field: q.Connection + "/public.customers.email", With: "redact", Because: because}}}
 	return &message.Explanation{Effect: effect, Principal: q.Principal.ID(), Roles: append([]string{}, roles...), Connection: q.Connection,
 		Judgements: []message.Judgement{j}}, nil
 }
@@ -302,7 +303,7 @@ func (s recorder) Barrier(uint64) error { return nil }
 
 type locker struct{ w *World }
 
-func (s locker) Lock(_ context.Context, reason string) error {
+func (s locker) Lock(_ context.Context, reason, _ string) error {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	s.w.locked = reason

@@ -104,29 +104,38 @@ type Explanation struct {
 
 // Judgement is the decision on one statement.
 type Judgement struct {
-	Text       string          `json:"text"`
-	Effect     string          `json:"effect" enum:"allow,deny,approve"`
-	Because    access.Because  `json:"because"`
-	Message    string          `json:"message,omitempty"`
-	Actions    []access.Action `json:"actions" nullable:"false"`
-	Reviewers  [][]string      `json:"reviewers,omitempty" doc:"A reviewer must hold a role from each list; empty means the operator"`
-	Considered []Considered    `json:"considered,omitempty" doc:"Every policy statement that was looked at"`
-	Masks      []FieldMask     `json:"masks,omitempty" doc:"What would be hidden of the fields that the statement touches"`
+	Text      string            `json:"text"`
+	Effect    string            `json:"effect" enum:"allow,deny,approve"`
+	Because   access.Because    `json:"because"`
+	Message   string            `json:"message,omitempty"`
+	Reviewers [][]string        `json:"reviewers,omitempty" doc:"A reviewer must hold a role from each list; empty means the operator"`
+	Actions   []ExplainedAction `json:"actions" nullable:"false"`
+	Masks     []ExplainedMask   `json:"masks,omitempty" doc:"What would be hidden of the fields that the statement touches"`
+	Detect    []ExplainedMask   `json:"detect,omitempty" doc:"What detectors would hide in every value"`
 }
 
-// Considered is one policy statement and whether it counted.
+// ExplainedAction is one action of the statement and what every policy statement makes of it.
+type ExplainedAction struct {
+	Action     access.Action `json:"action"`
+	Effect     string        `json:"effect" enum:"allow,deny,approve"`
+	Why        string        `json:"why"`
+	Considered []Considered  `json:"considered" nullable:"false"`
+}
+
+// Considered is one policy statement and whether it applied to an action.
 type Considered struct {
 	Because access.Because `json:"because"`
 	Effect  string         `json:"effect" enum:"allow,deny,approve,mask"`
-	Matched bool           `json:"matched"`
-	Why     string         `json:"why" doc:"Why it counted or did not"`
+	Applies bool           `json:"applies"`
+	Why     string         `json:"why"`
 }
 
-// FieldMask is a field and how it would be hidden.
-type FieldMask struct {
-	Field    string         `json:"field"`
-	Strategy string         `json:"strategy"`
-	Because  access.Because `json:"because"`
+// ExplainedMask is a field, or what a detector finds, and how it is hidden.
+type ExplainedMask struct {
+	Field   string         `json:"field,omitempty"`
+	Entity  string         `json:"entity,omitempty"`
+	With    string         `json:"with"`
+	Because access.Because `json:"because"`
 }
 
 // SessionList is the newest sessions.
@@ -144,8 +153,13 @@ type SessionSummary struct {
 	Peer       string    `json:"peer,omitempty"`
 	Opened     time.Time `json:"opened"`
 	Closed     time.Time `json:"closed,omitzero" required:"false" doc:"Absent while the session is open, and where the gateway died under it"`
-	Actions    int64     `json:"actions"`
-	Refused    int64     `json:"refused"`
+	Actions    int       `json:"actions" doc:"Actions that were sent to the backend"`
+	Unknown    int       `json:"unknown,omitempty" doc:"Of these, actions whose outcome was never recorded"`
+	Failed     int       `json:"failed,omitempty" doc:"Of these, actions that the backend refused"`
+	Refused    int       `json:"refused" doc:"Actions that never left for the backend"`
+	Approvals  int       `json:"approvals,omitempty" doc:"Actions held for a reviewer"`
+	Rows       int64     `json:"rows,omitempty"`
+	Bytes      int64     `json:"bytes,omitempty"`
 	Masked     int64     `json:"masked" doc:"Cells hidden"`
 	Reason     string    `json:"reason,omitempty" doc:"Why it closed"`
 }

@@ -56,12 +56,12 @@ func (c *cache) get(k cacheKey) *verified {
 }
 
 func (c *cache) put(v *verified) {
-	if v.cost > c.maxBytes {
-		return
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.remove(c.entries[v.key])
+	if v.cost > c.maxBytes {
+		return
+	}
 	for c.recent.Len() > 0 && (c.recent.Len() >= c.maxEntries || c.bytes+v.cost > c.maxBytes) {
 		c.remove(c.recent.Back())
 	}

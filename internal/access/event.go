@@ -40,6 +40,9 @@ const (
 	StatusUnknown   Status = "unknown"
 )
 
+// PhasePrepare marks an intent that prepares a statement without running it.
+const PhasePrepare = "prepare"
+
 // Event is one line of the audit log. Fields that do not apply are left zero and are not written. A sender may reuse an
 // Event once Append has returned: the recorder keeps no reference to it.
 type Event struct {
@@ -63,6 +66,7 @@ type Event struct {
 	Effect      string  // the verdict
 	Because     Because // the statement that decided
 	Policy      uint64  // the version of the policies it was decided under
+	Phase       string  // PhasePrepare where the action was only prepared, not run
 	Approval    string  // the approval's id
 
 	Status  Status

@@ -1,0 +1,235 @@
+package gate
+
+import (
+	"context"
+	"strings"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/fault"
+)
+
+// Request is one asking for a handle.
+type Request struct {
+	From, To int64 // the judged bytes: offsets of the client's stream
+	Params   []any // bind parameters: string, []byte, nil
+	Clear    bool  // the protocol has proven that no mask touches the answer: it may be spliced
+	Prepare  bool  // the bytes only prepare the statement: running it will be asked for
+	// Estimate returns the rows that the statement would touch, for policies that read them; nil where the protocol
+	// cannot say. It is called at most once, after every decision that does not need it.
+	Estimate func() *int64
+	// Hold is called when the action must wait for a reviewer, with the approval as filed. It tells the client, and
+	// returns a context that ends when the client has gone, and a function that is called when the wait is over.
+	Hold func(ctx context.Context, a access.Approval) (context.Context, func())
+}
+
+// Ask decides on h, waits for a reviewer where policy says so, and puts the intent on record: the one way to a Permit.
+// The record is in the log's buffer; Flush waits for it.
+func (g *Gate) Ask(ctx context.Context, h *Handle, r Request) (Permit, error) {
+	if err := g.Refresh(); err != nil {
+		return Permit{}, err
+	}
+	v := g.decide(h, r.Params, nil)
+	if v.Effect != access.Deny && h.oracle != "" {
+		return Permit{}, g.refused(h, r.Params, access.Verdict{}, oracle(h.oracle))
+	}
+	if v.Effect == access.Approve && r.Prepare {
+		v.Effect = access.Allow // nothing runs yet: whoever runs it is asked
+	}
+	if v.Effect == access.Approve && !h.static && r.Estimate != nil {
+		v = g.decide(h, r.Params, r.Estimate())
+	}
+	approval := ""
+	if v.Effect == access.Approve {
+		var err error
+		if approval, v, err = g.hold(ctx, h, r, v); err != nil {
+			return Permit{}, err
+		}
+	}
+	if v.Effect != access.Allow {
+		return Permit{}, g.refuse(h, r, v)
+	}
+	return g.intend(h, r, v, approval)
+}
+
+// intend records the intent and mints the permit.
+func (g *Gate) intend(h *Handle, r Request, v access.Verdict, approval string) (Permit, error) {
+	g.actions++
+	e := &g.event
+	g.describe(e, access.EventActionIntended, h, r.Params, v)
+	e.Approval = approval
+	if r.Prepare {
+		e.Phase = access.PhasePrepare
+	}
+	seq, err := g.svc.Recorder.Append(e)
+	if err != nil {
+		return Permit{}, err
+	}
+	return g.mint(seq, r.From, r.To, g.masks != nil && !r.Clear)
+}
+
+// refuse records the refusal and returns its words. The record is awaited: what the client reads is on record.
+func (g *Gate) refuse(h *Handle, r Request, v access.Verdict) error {
+	why := g.denied(v, saying(v.Action))
+	return g.refused(h, r.Params, v, why)
+}
+
+// Refuse records a refusal that the protocol itself decided on (an oracle, an output that cannot be proven) and returns
+// why, or the log's own failure.
+func (g *Gate) Refuse(h *Handle, params []any, why error) error {
+	return g.refused(h, params, access.Verdict{Effect: access.Deny}, why)
+}
+
+func (g *Gate) refused(h *Handle, params []any, v access.Verdict, why error) error {
+	g.actions++
+	e := &g.event
+	g.describe(e, access.EventActionRefused, h, params, v)
+	e.Reason = why.Error()
+	return g.barriered(e, why)
+}
+
+// RefuseText records that a text was refused because it could not be understood, with no more of it than its length.
+func (g *Gate) RefuseText(why error, size int) error {
+	g.actions++
+	e := &g.event
+	*e = access.Event{Kind: access.EventActionRefused, Time: g.clock(), Session: g.caller.Session, Action: g.actions,
+		Bytes: int64(size), Effect: access.Deny.String(), Reason: why.Error(), Policy: g.version}
+	return g.barriered(e, why)
+}
+
+// barriered records e for good and returns why, or the log's failure.
+func (g *Gate) barriered(e *access.Event, why error) error {
+	seq, err := g.svc.Recorder.Append(e)
+	if err == nil {
+		err = g.svc.Recorder.Barrier(seq)
+	}
+	if err != nil {
+		return err
+	}
+	return why
+}
+
+// describe fills e with what is asked.
+func (g *Gate) describe(e *access.Event, kind access.EventKind, h *Handle, params []any, v access.Verdict) {
+	*e = access.Event{Kind: kind, Time: g.clock(), Session: g.caller.Session, Action: g.actions,
+		Text: h.recorded, Fingerprint: h.st.Fingerprint, Actions: h.st.Actions,
+		Effect: v.Effect.String(), Because: v.Because, Policy: g.version}
+	if len(params) > 0 {
+		e.Params = g.recordParams(h, params)
+	}
+}
+
+// Own is one statement of the gateway's own: protocols export their closed list of them.
+type Own struct {
+	Name string // stable, for the record: "protocol:Catalogue"
+	Text string
+}
+
+// AskOwn records that the gateway is about to run a statement of its own, under its own principal, and mints the permit
+// to stage it.
+func (g *Gate) AskOwn(o Own) (Permit, error) {
+	g.actions++
+	e := &g.event
+	*e = access.Event{Kind: access.EventActionIntended, Time: g.clock(), Session: g.caller.Session, Action: g.actions,
+		Principal: g.ownID, Connection: g.conn.Name, Text: o.Text,
+		Actions: []access.Action{{Name: o.Name, Resource: access.Resource(g.conn.Name)}}, Effect: access.Allow.String()}
+	seq, err := g.svc.Recorder.Append(e)
+	if err != nil {
+		return Permit{}, err
+	}
+	p, err := g.mint(seq, 0, 0, true)
+	if err == nil {
+		g.slots[p.slot].own = true
+	}
+	return p, err
+}
+
+// saying words an action for a refusal: "orders-db/public.customers: Drop".
+func saying(a access.Action) string {
+	_, verb, ok := strings.Cut(a.Name, ":")
+	if !ok {
+		verb = a.Name
+	}
+	return verb + " on " + a.Resource
+}
+
+// touchesMasked reports whether a statement reads or writes a field that is masked.
+func (g *Gate) touchesMasked(st *access.Statement) bool {
+	if g.masks == nil || !g.masks.Fields() {
+		return false
+	}
+	for i := range st.Actions {
+		if g.firstMasked(st.Actions[i].Fields) != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// firstMasked returns the first of fields that is masked, or "".
+func (g *Gate) firstMasked(fields []string) string {
+	if g.masks == nil {
+		return ""
+	}
+	for _, f := range fields {
+		if _, ok := g.masks.Field(f); ok {
+			return f
+		}
+	}
+	return ""
+}
+
+// oracle words the refusal of a statement whose behaviour would tell masked values apart.
+func oracle(field string) error {
+	return &fault.Error{Op: "gate.Ask", Kind: fault.Denied,
+		Say:  "permission denied: " + field + " is masked for you and can only be read as it is",
+		Hint: "A masked field cannot be filtered, joined, grouped, sorted or computed by, nor copied: that would tell its values."}
+}
+
+// recordable returns st's text as the log may hold it: where the statement touches a masked field every literal is a
+// token, elsewhere those that a detector knows are.
+func (g *Gate) recordable(st *access.Statement, all bool) string {
+	if g.masks == nil || (!all && len(g.masks.Detect()) == 0) {
+		return st.Text
+	}
+	var b strings.Builder
+	at := 0
+	for _, s := range st.Literals {
+		lit := st.Text[s.Start:s.End]
+		if !all && !g.svc.Tokens.Sensitive(g.masks.Detect(), lit) {
+			continue
+		}
+		b.WriteString(st.Text[at:s.Start])
+		b.WriteString(g.svc.Tokens.Token(lit))
+		at = s.End
+	}
+	if at == 0 {
+		return st.Text
+	}
+	b.WriteString(st.Text[at:])
+	return b.String()
+}
+
+// recordParams renders parameters under the same rule as literals.
+func (g *Gate) recordParams(h *Handle, params []any) []string {
+	out := make([]string, len(params))
+	for i, p := range params {
+		var s string
+		switch p := p.(type) {
+		case nil:
+			out[i] = "NULL"
+			continue
+		case string:
+			s = p
+		case []byte:
+			s = string(p)
+		}
+		if h.tokens || (g.masks != nil && g.svc.Tokens.Sensitive(g.masks.Detect(), s)) {
+			s = g.svc.Tokens.Token(s)
+		}
+		out[i] = s
+	}
+	return out
+}
+
+// errGone is the cause of a hold that the client left.
+var errGone = fault.New(fault.Pending, "gate.hold", "the client left before a reviewer answered")

@@ -1,0 +1,206 @@
+package gate
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"os"
+	"time"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/fault"
+)
+
+// Login speaks a protocol's login on a fresh connection to a backend and returns the connection to use from then on: raw
+// itself, or TLS over it. It must not keep either: after it returns, writes that do not come from the gate fail.
+type Login func(ctx context.Context, raw net.Conn, c Credential) (net.Conn, error)
+
+// Credential is what a Login may use, for as long as it runs.
+type Credential struct {
+	User     string
+	Password access.Secret
+	Database string
+	TLS      *tls.Config // nil where the connection says disable
+}
+
+// Lease is the permission to open one backend connection for a session that may connect.
+type Lease struct {
+	svc     *Services
+	conn    *access.Connection
+	limits  Limits
+	session string
+}
+
+// NewLease is a lease outside of any session, for `connections test`.
+func NewLease(s *Services, c *access.Connection, l Limits) Lease {
+	return Lease{svc: s, conn: c, limits: l}
+}
+
+// Connection returns the connection's document.
+func (l Lease) Connection() *access.Connection { return l.conn }
+
+// Open dials the backend, lets login speak, and takes the connection over.
+func (l Lease) Open(ctx context.Context, login Login) (*Backend, error) {
+	secret, err := l.svc.Vault.Lease(ctx, l.conn.Credential)
+	if err != nil {
+		return nil, err
+	}
+	conf, err := backendTLS(l.conn)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := l.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	leash := &leash{Conn: raw, open: true}
+	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(past) })
+	conn, err := login(ctx, leash, Credential{User: l.conn.Credential.User, Password: secret, Database: l.conn.Database, TLS: conf})
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		_ = raw.Close()
+		return nil, err
+	}
+	leash.open = false
+	return &Backend{Reader: newReader(conn, l.limits.Message), leash: leash, lease: l}, nil
+}
+
+// Interrupt opens a bare connection to the backend's address, for a message that stands beside the session, such as a
+// request to cancel, and puts action on record before. The caller closes the connection.
+func (l Lease) Interrupt(ctx context.Context, action string) (net.Conn, error) {
+	seq, err := l.svc.Recorder.Append(&access.Event{Kind: access.EventActionIntended, Time: l.svc.Clock(), Session: l.session,
+		Actions: []access.Action{{Name: action, Resource: access.Resource(l.conn.Name)}}, Effect: access.Allow.String()})
+	if err == nil {
+		err = l.svc.Recorder.Barrier(seq)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return l.dial(ctx)
+}
+
+func (l Lease) dial(ctx context.Context) (net.Conn, error) {
+	conn, err := l.svc.Dial(ctx, "tcp", l.conn.Address)
+	if err != nil {
+		e := &fault.Error{Op: "gate.Dial", Kind: fault.Unavailable, Err: err,
+			Say:  "the backend of connection " + l.conn.Name + " cannot be reached",
+			Hint: "Check that it is running and that the gateway may reach its address: gatehouse connections test " + l.conn.Name}
+		return nil, e
+	}
+	return conn, nil
+}
+
+// TLS returns the TLS configuration towards the backend; nil where the connection says disable.
+func (l Lease) TLS() (*tls.Config, error) { return backendTLS(l.conn) }
+
+// leash lets bytes through to the backend only while the gate holds it open.
+type leash struct {
+	net.Conn
+	open bool
+}
+
+var errLeash = errors.New("a write to the backend without a permit")
+
+// Write implements net.Conn.
+func (l *leash) Write(b []byte) (int, error) {
+	if !l.open {
+		return 0, errLeash
+	}
+	return l.Conn.Write(b)
+}
+
+// Backend is a logged-in connection to a backend. What it sends is read through its Reader; only the gate writes to it.
+type Backend struct {
+	*Reader
+	leash *leash
+	lease Lease
+}
+
+// send writes b: the only door.
+func (b *Backend) send(bytes []byte) error {
+	b.leash.open = true
+	_, err := b.conn.Write(bytes)
+	b.leash.open = false
+	return err
+}
+
+// Close ends the connection to the backend.
+func (b *Backend) Close() error { return b.conn.Close() }
+
+// farewell sends the protocol's own goodbye, if there is time.
+func (b *Backend) farewell(bytes []byte, by time.Time) {
+	_ = b.conn.SetWriteDeadline(by)
+	_ = b.send(bytes)
+}
+
+// backendTLS builds the configuration that a connection's document asks for.
+func backendTLS(c *access.Connection) (*tls.Config, error) {
+	t := c.TLS
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
+	if conf.ServerName == "" {
+		host, _, err := net.SplitHostPort(c.Address)
+		if err != nil {
+			return nil, fault.Wrap(fault.Unavailable, "gate.backendTLS", err, "the address of connection %s is not host:port", c.Name)
+		}
+		conf.ServerName = host
+	}
+	if err := addRoots(conf, c); err != nil {
+		return nil, err
+	}
+	if t.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+		if err != nil {
+			return nil, fault.Wrap(fault.Unavailable, "gate.backendTLS", err, "the client certificate of connection %s cannot be read", c.Name)
+		}
+		conf.Certificates = []tls.Certificate{pair}
+	}
+	switch t.Mode {
+	case "", "verify-full":
+		return conf, nil
+	case "verify-ca":
+		conf.InsecureSkipVerify = true // #nosec G402 -- the chain is verified below, only the name is not: what verify-ca means
+		conf.VerifyConnection = func(s tls.ConnectionState) error { return verifyChain(s, conf.RootCAs) }
+		return conf, nil
+	case "require":
+		conf.InsecureSkipVerify = true // #nosec G402 -- the administrator asked for encryption without verification, by name
+		return conf, nil
+	case "disable":
+		return nil, nil
+	}
+	return nil, fault.New(fault.Unavailable, "gate.backendTLS", "connection %s has an unknown tls.mode: use verify-full, verify-ca, require or disable", c.Name)
+}
+
+func addRoots(conf *tls.Config, c *access.Connection) error {
+	pem := []byte(c.TLS.CA)
+	if c.TLS.CAFile != "" {
+		b, err := os.ReadFile(c.TLS.CAFile)
+		if err != nil {
+			return fault.Wrap(fault.Unavailable, "gate.backendTLS", err, "tls.ca_file of connection %s cannot be read", c.Name)
+		}
+		pem = append(pem, b...)
+	}
+	if len(pem) == 0 {
+		return nil
+	}
+	conf.RootCAs = x509.NewCertPool()
+	if !conf.RootCAs.AppendCertsFromPEM(pem) {
+		return fault.New(fault.Unavailable, "gate.backendTLS", "tls.ca of connection %s holds no certificate", c.Name)
+	}
+	return nil
+}
+
+func verifyChain(s tls.ConnectionState, roots *x509.CertPool) error {
+	if len(s.PeerCertificates) == 0 {
+		return errors.New("the backend sent no certificate")
+	}
+	o := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool()}
+	for _, c := range s.PeerCertificates[1:] {
+		o.Intermediates.AddCert(c)
+	}
+	_, err := s.PeerCertificates[0].Verify(o)
+	return err
+}

@@ -1,0 +1,118 @@
+package gate
+
+import (
+	"time"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/fault"
+)
+
+// Permit is the permission to send what was judged: a slot of the session's own table and the generation in which it was
+// minted. Only Ask and AskOwn mint one; a permit can be staged once. The zero value permits nothing.
+type Permit struct{ slot, gen uint32 }
+
+// Zero reports whether p permits nothing.
+func (p Permit) Zero() bool { return p.gen == 0 }
+
+// stage is how far a permit has come.
+type stage uint8
+
+const (
+	free    stage = iota
+	minted        // asked and recorded; its bytes have not been staged
+	spent         // its bytes have been staged
+	flushed       // its bytes have left
+)
+
+// slot is what the gate remembers of a permit.
+type slot struct {
+	gen      uint32
+	stage    stage
+	masked   bool // its answer carries an obligation: it may not be spliced
+	own      bool
+	action   uint64
+	seq      uint64 // of its intent
+	from, to int64  // the judged bytes, as offsets of the client's stream
+	sent     time.Time
+}
+
+// Rewrite names a rendering that is sent in place of the judged bytes. The list is closed: each has its own test in the
+// protocol's conformance suite.
+type Rewrite uint8
+
+// The rewrites.
+const (
+	RewriteOwn    Rewrite = iota + 1 // a statement of the gateway's own list
+	RewriteReject                    // a fixed text that the backend itself rejects, in place of what was refused
+	RewriteName                      // the same statement under the gateway's name for it
+)
+
+// mint takes a free slot for an intent that is on record under seq.
+func (g *Gate) mint(seq uint64, from, to int64, masked bool) (Permit, error) {
+	i := -1
+	for k := range g.slots {
+		if g.slots[k].stage == free {
+			i = k
+			break
+		}
+	}
+	if i < 0 {
+		if len(g.slots) >= g.limits.Actions {
+			return Permit{}, fault.New(fault.Unavailable, "gate.Ask", "too many statements are in flight in this session: wait for answers before sending more")
+		}
+		g.slots = append(g.slots, slot{})
+		i = len(g.slots) - 1
+	}
+	s := &g.slots[i]
+	gen := s.gen + 1
+	*s = slot{gen: gen, stage: minted, masked: masked, action: g.actions, seq: seq, from: from, to: to}
+	return Permit{uint32(i), gen}, nil
+}
+
+// look returns p's slot, or nil where p is not (or no longer) one of this session's permits.
+func (g *Gate) look(p Permit) *slot {
+	if p.gen == 0 || int(p.slot) >= len(g.slots) {
+		return nil
+	}
+	s := &g.slots[p.slot]
+	if s.gen != p.gen || s.stage == free {
+		return nil
+	}
+	return s
+}
+
+func errPermit(op string) error {
+	return fault.New(fault.Internal, op, "")
+}
+
+// Outcome is how an action ended.
+type Outcome struct {
+	Status access.Status
+	Rows   int64
+	Bytes  int64
+	Masked int64
+	Code   string
+	Result *access.Result
+}
+
+// Done puts the outcome of p on record, once, and frees it. It does not wait for the record.
+func (g *Gate) Done(p Permit, o Outcome) error {
+	s := g.look(p)
+	if s == nil {
+		return errPermit("gate.Done: not a permit of this session")
+	}
+	e := &g.event
+	*e = access.Event{Kind: access.EventActionEnded, Session: g.caller.Session, Action: s.action,
+		Status: o.Status, Rows: o.Rows, Bytes: o.Bytes, Masked: o.Masked, Code: o.Code, Result: o.Result}
+	if s.own {
+		e.Principal = g.ownID
+	}
+	now := g.clock()
+	if !s.sent.IsZero() {
+		e.Backend = now.Sub(s.sent)
+	}
+	e.Time = now
+	s.stage = free
+	_, err := g.svc.Recorder.Append(e)
+	return err
+}

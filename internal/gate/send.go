@@ -1,0 +1,195 @@
+package gate
+
+import (
+	"gatehouse/internal/fault"
+)
+
+// batch is what was staged since the last flush: one range of the client's buffer where that is enough, else a copy.
+type batch struct {
+	from, to int64 // the range; empty where from == to
+	copied   []byte
+	seq      uint64   // the last intent among it
+	permits  []Permit // staged, for their time of sending
+}
+
+// Stage takes the judged bytes of p into the next flush. A permit is staged once. Where several permits cover the same
+// bytes (statements of one message) the bytes go once.
+func (g *Gate) Stage(p Permit) error {
+	s := g.look(p)
+	if s == nil || s.stage != minted || s.own {
+		return errPermit("gate.Stage: not a fresh permit of this session")
+	}
+	if !g.shares(s) {
+		if err := g.take(s.from, s.to); err != nil {
+			return err
+		}
+	}
+	g.spend1(p, s)
+	return nil
+}
+
+// shares reports whether the permit staged just before s covers the very same bytes.
+func (g *Gate) shares(s *slot) bool {
+	n := len(g.batch.permits)
+	if n == 0 {
+		return false
+	}
+	last := g.look(g.batch.permits[n-1])
+	return last != nil && !last.own && last.from == s.from && last.to == s.to
+}
+
+// StageRewrite takes frame in place of the judged bytes of p. why must be one of the listed rewrites.
+func (g *Gate) StageRewrite(p Permit, why Rewrite, frame []byte) error {
+	s := g.look(p)
+	if s == nil || s.stage != minted || why < RewriteOwn || why > RewriteName || s.own != (why == RewriteOwn || why == RewriteReject) {
+		return errPermit("gate.StageRewrite: not a fresh permit of this session, or not a listed rewrite")
+	}
+	g.materialise()
+	g.batch.copied = append(g.batch.copied, frame...)
+	g.spend1(p, s)
+	return g.bounded()
+}
+
+func (g *Gate) spend1(p Permit, s *slot) {
+	s.stage = spent
+	g.batch.seq = max(g.batch.seq, s.seq)
+	g.batch.permits = append(g.batch.permits, p)
+}
+
+// Follow takes bytes that belong to an action under way: the rest of its messages, rows that the client sends for it. The
+// permit must have been staged and not be done.
+func (g *Gate) Follow(p Permit, from, to int64) error {
+	s := g.look(p)
+	if s == nil || s.stage == minted {
+		return errPermit("gate.Follow: not a permit under way")
+	}
+	return g.take(from, to)
+}
+
+// Control takes bytes that carry no action by themselves: a protocol's punctuation, such as the end of a pipeline. Which
+// messages those are is a closed list in each protocol's folder.
+func (g *Gate) Control(from, to int64) error { return g.take(from, to) }
+
+// ControlOwn takes punctuation that the gateway itself adds, such as the request to send what is ready.
+func (g *Gate) ControlOwn(frame []byte) error {
+	g.materialise()
+	g.batch.copied = append(g.batch.copied, frame...)
+	return g.bounded()
+}
+
+// take extends the range, or copies where the bytes do not follow it.
+func (g *Gate) take(from, to int64) error {
+	b := &g.batch
+	switch {
+	case len(b.copied) == 0 && b.from == b.to:
+		b.from, b.to = from, to
+		g.client.keep = from
+	case len(b.copied) == 0 && b.to == from:
+		b.to = to
+	default:
+		g.materialise()
+		bytes := g.client.span(from, to)
+		if bytes == nil {
+			return errPermit("gate.take: the judged bytes are no longer held")
+		}
+		b.copied = append(b.copied, bytes...)
+	}
+	return g.bounded()
+}
+
+// materialise turns the range into a copy, so that something else can follow it.
+func (g *Gate) materialise() {
+	b := &g.batch
+	if b.from == b.to {
+		return
+	}
+	b.copied = append(b.copied, g.client.span(b.from, b.to)...)
+	b.from, b.to = 0, 0
+	g.client.keep = -1
+}
+
+func (g *Gate) bounded() error {
+	if n := g.Staged(); n > g.limits.Staged+g.limits.Message {
+		return fault.New(fault.Unavailable, "gate.Stage", "too much is staged in this session: %d bytes", n)
+	}
+	return nil
+}
+
+// Staged returns how many bytes wait for the next flush.
+func (g *Gate) Staged() int { return len(g.batch.copied) + int(g.batch.to-g.batch.from) }
+
+// Flush puts every staged intent on record for good, then sends what was staged in one write. Where the record fails
+// nothing is sent.
+func (g *Gate) Flush() error {
+	b := &g.batch
+	if len(b.copied) == 0 && b.from == b.to {
+		return nil
+	}
+	if b.seq > 0 {
+		if err := g.svc.Recorder.Barrier(b.seq); err != nil {
+			return err
+		}
+	}
+	bytes := b.copied
+	if b.from != b.to {
+		bytes = g.client.span(b.from, b.to)
+	}
+	now := g.clock()
+	for _, p := range b.permits {
+		if s := g.look(p); s != nil {
+			s.stage, s.sent = flushed, now
+		}
+	}
+	err := g.backend.send(bytes)
+	g.reset()
+	if err != nil {
+		return fault.Wrap(fault.Backend, "gate.Flush", err, "the backend closed the connection")
+	}
+	return nil
+}
+
+func (g *Gate) reset() {
+	b := &g.batch
+	b.from, b.to, b.seq = 0, 0, 0
+	b.permits = b.permits[:0]
+	g.client.keep = -1
+	if cap(b.copied) > bulkBuffer {
+		b.copied = nil
+	}
+	b.copied = b.copied[:0]
+}
+
+// Reply sends answer bytes to the client that need no obligation: everything under a permit that carries no mask, and
+// what the backend says outside of any action. A permit that carries a mask is refused here: see Show.
+func (g *Gate) Reply(p Permit, frames []byte) error {
+	if s := g.look(p); s != nil && s.masked {
+		return errPermit("gate.Reply: the permit carries a mask")
+	}
+	return g.write(frames)
+}
+
+// Stream moves the next n bytes of the backend straight to the client, without holding them: for answers larger than
+// the gate would buffer. A permit that carries a mask is refused.
+func (g *Gate) Stream(p Permit, n int64) error {
+	if g.Masked(p) {
+		return errPermit("gate.Stream: the permit carries a mask")
+	}
+	return g.backend.Copy(g.out, n)
+}
+
+// Masked reports whether p's answer must be rebuilt before it is shown.
+func (g *Gate) Masked(p Permit) bool {
+	s := g.look(p)
+	return s != nil && s.masked
+}
+
+// Show sends what the protocol rebuilt, or the gateway's own words.
+func (g *Gate) Show(frames []byte) error { return g.write(frames) }
+
+func (g *Gate) write(frames []byte) error {
+	if len(frames) == 0 {
+		return nil
+	}
+	_, err := g.out.Write(frames)
+	return err
+}

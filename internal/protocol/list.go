@@ -1,0 +1,14 @@
+// Package protocol is the list of protocols: the only place outside their folders that names them.
+package protocol
+
+import (
+	"gatehouse/internal/protocol/postgres"
+	"gatehouse/internal/wire"
+)
+
+// All returns every protocol that Gatehouse speaks.
+func All(d wire.Deps) []wire.Protocol {
+	return []wire.Protocol{
+		postgres.New(d),
+	}
+}

@@ -1,0 +1,113 @@
+package postgres
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/binary"
+	"io"
+	"sync"
+	"time"
+
+	"gatehouse/internal/fault"
+	"gatehouse/internal/gate"
+	"gatehouse/internal/sql/pgsql"
+)
+
+// cancelKey is what a client gets as BackendKeyData: eight random bytes of the gateway's own. The backend's never leave.
+type cancelKey [8]byte
+
+// target is the backend that a key cancels on.
+type target struct {
+	lease  gate.Lease
+	pid    uint32
+	secret []byte
+}
+
+// cancels knows every session's key.
+type cancels struct {
+	mu     sync.Mutex
+	random io.Reader
+	live   map[[4]byte]*cancellable // by the key's first half, which is no secret
+}
+
+// cancellable is one session, as a cancel request sees it.
+type cancellable struct {
+	key    cancelKey
+	target target
+	s      *session
+}
+
+// add mints a key for a session.
+func (c *cancels) add(s *session, t target) (cancelKey, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for range 100 {
+		var k cancelKey
+		if _, err := io.ReadFull(c.random, k[:]); err != nil {
+			return k, fault.Wrap(fault.Internal, "postgres.cancels", err, "")
+		}
+		pid := [4]byte(k[:4])
+		if _, taken := c.live[pid]; !taken {
+			c.live[pid] = &cancellable{key: k, target: t, s: s}
+			return k, nil
+		}
+	}
+	return cancelKey{}, fault.New(fault.Unavailable, "postgres.cancels", "too many sessions")
+}
+
+func (c *cancels) remove(k cancelKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.live, [4]byte(k[:4]))
+}
+
+// find returns the session that a key belongs to, comparing in constant time.
+func (c *cancels) find(body []byte) *cancellable {
+	if len(body) != len(cancelKey{}) {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.live[[4]byte(body[:4])]
+	if l == nil || subtle.ConstantTimeCompare(l.key[:], body) != 1 {
+		return nil
+	}
+	return l
+}
+
+// serve answers a CancelRequest: as in the real server the asker learns nothing. A held action's wait ends; anything else
+// is passed on with the backend's own key, on a connection of its own.
+func (c *cancels) serve(ctx context.Context, body []byte) {
+	l := c.find(body)
+	if l == nil || l.s.cancelHold() {
+		return
+	}
+	ctx, done := context.WithTimeout(ctx, 10*time.Second)
+	defer done()
+	_ = l.target.send(ctx)
+}
+
+// send asks the backend to cancel, with TLS where the connection has it: the key is a secret.
+func (t target) send(ctx context.Context) error {
+	raw, err := t.lease.Interrupt(ctx, pgsql.Prefix+"Cancel")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = raw.Close() }()
+	conf, err := t.lease.TLS()
+	if err != nil {
+		return err
+	}
+	conn, err := upgrade(ctx, raw, conf)
+	if err != nil {
+		return err
+	}
+	packet := binary.BigEndian.AppendUint32(nil, uint32(12+len(t.secret))) // #nosec G115 -- a key has at most 256 bytes
+	packet = binary.BigEndian.AppendUint32(packet, codeCancel)
+	packet = binary.BigEndian.AppendUint32(packet, t.pid)
+	if _, err := conn.Write(append(packet, t.secret...)); err != nil {
+		return err
+	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(conn, 1)) // the server closes when it has signalled
+	return nil
+}

@@ -1,0 +1,153 @@
+package postgres
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/internal/fault"
+	"gatehouse/internal/gate"
+	"gatehouse/internal/sql/pgsql"
+)
+
+// The age of a catalogue: what is older than maxAge is not used, and what is older than half of it is read again while it
+// is still good, so that no statement has to wait. Another session's DDL inside maxAge is a stated residual.
+const (
+	maxAge       = 5 * time.Second
+	catalogueDue = 30 * time.Second // for one reading
+)
+
+// catalogues holds what is known of each backend's objects, for all sessions.
+type catalogues struct {
+	clock func() time.Time
+	mu    sync.Mutex
+	known map[string]*catalogue
+
+	serial atomic.Uint64 // of readings: names each in the log
+}
+
+// catalogue is one backend's.
+type catalogue struct {
+	mu      sync.Mutex // held while reading: others wait for the same answer
+	now     *pgsql.Catalogue
+	at      time.Time
+	reading bool
+}
+
+// of returns the entry for the backend of g's connection: the same objects seen by the same role.
+func (c *catalogues) of(g *gate.Gate) *catalogue {
+	d := g.Connection()
+	key := d.Name + "\x00" + d.Address + "\x00" + d.Database + "\x00" + d.Credential.User
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.known[key]
+	if e == nil {
+		e = &catalogue{}
+		c.known[key] = e
+	}
+	return e
+}
+
+// get returns a catalogue that is young enough.
+func (c *catalogues) get(ctx context.Context, s *session) (*pgsql.Catalogue, error) {
+	e := c.of(s.g)
+	e.mu.Lock()
+	age := c.clock().Sub(e.at)
+	if e.now != nil && age >= 0 && age < maxAge {
+		now := e.now
+		due := age > maxAge/2 && !e.reading
+		e.reading = e.reading || due
+		e.mu.Unlock()
+		if due {
+			c.readBehind(ctx, s, e)
+		}
+		return now, nil
+	}
+	defer e.mu.Unlock()
+	r, err := c.reader(s)
+	if err != nil {
+		return nil, err
+	}
+	cat, err := r.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e.take(cat, c.clock())
+	return cat, nil
+}
+
+// take keeps a newly read catalogue; one with the same content keeps its identity, so that what was cached under it stays.
+func (e *catalogue) take(cat *pgsql.Catalogue, at time.Time) {
+	if e.now == nil || e.now.Version() != cat.Version() {
+		e.now = cat
+	}
+	e.at = at
+}
+
+// readBehind reads the catalogue while the old one is still in use.
+func (c *catalogues) readBehind(ctx context.Context, s *session, e *catalogue) {
+	r, err := c.reader(s)
+	ctx = context.WithoutCancel(ctx)
+	go func() {
+		var cat *pgsql.Catalogue
+		if err == nil {
+			cat, err = r.read(ctx)
+		}
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.reading = false
+		if err == nil {
+			e.take(cat, c.clock())
+		}
+	}()
+}
+
+// stale makes the next use read again: this session changed the catalogue.
+func (c *catalogues) stale(g *gate.Gate) {
+	e := c.of(g)
+	e.mu.Lock()
+	e.at = time.Time{}
+	e.mu.Unlock()
+}
+
+// catalogueReader reads a catalogue on a backend of its own.
+type catalogueReader struct {
+	aside *gate.Gate
+	lease gate.Lease
+	name  string
+}
+
+// reader opens the gate for a reading.
+func (c *catalogues) reader(s *session) (catalogueReader, error) {
+	aside, err := s.g.Aside(s.g.Caller().Session + "/catalogue/" + strconv.FormatUint(c.serial.Add(1), 10))
+	return catalogueReader{aside: aside, lease: s.g.Lease(), name: s.g.Connection().Name}, err
+}
+
+func (r catalogueReader) read(ctx context.Context) (*pgsql.Catalogue, error) {
+	ctx, done := context.WithTimeout(ctx, catalogueDue)
+	defer done()
+	cat, err := r.try(ctx)
+	r.aside.Close([]byte{msgTerminate, 0, 0, 0, 4}, err)
+	if err != nil && fault.KindOf(err) == fault.Internal {
+		err = fault.Wrap(fault.Unavailable, "postgres.catalogue", err, "the catalogue of connection %s cannot be read, and nothing is judged without it", r.name)
+	}
+	return cat, err
+}
+
+func (r catalogueReader) try(ctx context.Context) (*pgsql.Catalogue, error) {
+	o, err := dial(ctx, r.lease, map[string]string{"application_name": "gatehouse"})
+	if err != nil {
+		return nil, err
+	}
+	r.aside.Attach(o.backend)
+	stop := context.AfterFunc(ctx, func() { _ = o.backend.Close() })
+	defer stop()
+	l := link{g: r.aside, be: o.backend.Reader}
+	text, err := l.own(ctx, ownCatalogue, msgSync)
+	if err != nil {
+		return nil, err
+	}
+	return pgsql.ParseCatalogue(r.name, text)
+}

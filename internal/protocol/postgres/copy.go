@@ -1,0 +1,252 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"os"
+
+	"gatehouse/internal/fault"
+	"gatehouse/internal/gate"
+	"gatehouse/internal/sql/pgsql"
+)
+
+// copies deals with the messages of a COPY.
+func (s *session) copies(e *expect, kind byte, whole []byte) (bool, error) {
+	r := e.current()
+	if r == nil || (e.kind != msgQuery && e.kind != msgExecute) || r.u.a.Copy == nil {
+		return false, broken(kind)
+	}
+	switch kind {
+	case ansCopyIn:
+		s.copying = true
+	case msgCopyData:
+		r.out.Rows++
+		if r.rebuilt || s.hides(r.u).rows {
+			return false, s.copyRow(r, whole[head:])
+		}
+		r.out.Bytes += int64(len(whole))
+	}
+	return true, nil
+}
+
+// copyIn relays the client's rows until it says that they end, or the server has something to say.
+func (s *session) copyIn(ctx context.Context) error {
+	r := s.due().current()
+	in := s.g.Client()
+	for {
+		kind, size, ok, err := peekHead(in.Unread())
+		switch {
+		case err != nil:
+			return err
+		case ok && size > s.limits.Message:
+			return sayCode("54000", fault.Malformed, "message is larger than the gateway's limit", "Raise limits.max_message, or send less at a time.")
+		case ok && size <= len(in.Unread()):
+			over, err := s.copyFrame(r, kind, size)
+			if err != nil || over {
+				return err
+			}
+			continue
+		}
+		if err := s.g.Flush(); err != nil {
+			return err
+		}
+		other, err := gate.Await(ctx, in, s.be, s.g.Now())
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil:
+		case err != nil && other:
+			return fault.Wrap(fault.Backend, "postgres.copyIn", err, "the backend closed the connection")
+		case err != nil:
+			return err
+		case other:
+			s.copying = false // to look at what it says; a COPY that goes on is taken up below
+			err := s.answers()
+			s.copying = err == nil && s.due() != nil && s.due().current() == r
+			if err != nil || !s.copying {
+				return err
+			}
+		}
+	}
+}
+
+// copyFrame takes one message of a client that is sending rows; over says that they have ended.
+func (s *session) copyFrame(r *run, kind byte, size int) (over bool, err error) {
+	in := s.g.Client()
+	from := in.Offset()
+	switch kind {
+	case msgCopyData:
+		err = s.g.Follow(r.permit, from, from+int64(size))
+		r.out.Bytes += int64(size)
+	case msgCopyDone, msgCopyFail:
+		err = s.g.Follow(r.permit, from, from+int64(size))
+		over = true
+	case msgFlush, msgSync: // the server ignores them here
+	case msgTerminate:
+		return true, fault.New(fault.Malformed, "postgres.copyIn", "the client left in the middle of a COPY")
+	default:
+		return true, sayCode("08P01", fault.Malformed, "unexpected message during COPY from stdin", "")
+	}
+	if err != nil {
+		return true, err
+	}
+	in.Skip(size)
+	if over || s.g.Staged() >= maxSegment {
+		err = s.g.Flush()
+	}
+	s.copying = !over
+	return over, err
+}
+
+// copyRow appends one row of a COPY to the client with its masks applied. Every message is one row: what is not is cut.
+func (s *session) copyRow(r *run, body []byte) error {
+	if r.plan == nil {
+		if err := s.planCopy(r); err != nil {
+			return err
+		}
+	}
+	from := len(s.add)
+	var at int
+	s.add, at = openFrame(s.add, msgCopyData)
+	var ok bool
+	switch c := r.u.a.Copy; c.Format {
+	case "binary":
+		ok = s.copyBinary(r, body)
+	case "csv":
+		ok = s.copyText(r, body, csvCells{header: c.Header != "" && c.Header != "false" && r.out.Rows == 1})
+	default:
+		ok = s.copyText(r, body, textCells{})
+	}
+	if !ok {
+		return broken(msgCopyData)
+	}
+	s.add = closeFrame(s.add, at)
+	r.out.Bytes += int64(len(s.add) - from)
+	return nil
+}
+
+// planCopy decides for every column of a COPY: there is no RowDescription, so lineage decides alone.
+func (s *session) planCopy(r *run) error {
+	c := r.u.a.Copy
+	inner := &understood{outputs: c.Outputs, known: c.OutputsKnown}
+	p := &plan{columns: make([]column, len(c.Outputs))}
+	var err error
+	if p.scan, err = s.scanner(); err != nil {
+		return err
+	}
+	m := s.g.Masks()
+	for i, o := range c.Outputs {
+		p.columns[i] = column{typ: o.TypeOID}
+		if c.Format == "binary" {
+			p.columns[i].format = 1
+		}
+		if m.Fields() {
+			p.columns[i].mask, p.columns[i].hidden = s.columnMask(m, inner, i, len(c.Outputs), field{})
+		}
+	}
+	r.plan = p
+	return nil
+}
+
+// plainCopy reports whether the gateway can rebuild the rows of a COPY: formats with their default marks.
+func plainCopy(c *pgsql.Copy) bool {
+	return c.OutputsKnown && c.Delimiter == "" && !c.NullSet && c.Quote == "" && c.Escape == "" && c.Encoding == ""
+}
+
+// cells is a text format of COPY: it cuts a line into cells and writes cells.
+type cells interface {
+	// cut returns the first cell of line, unescaped into buf, and the rest; null where the cell is NULL.
+	cut(line, buf []byte) (cell []byte, null bool, rest []byte, more, ok bool)
+	put(dst, cell []byte) []byte
+	putNull(dst []byte) []byte
+	comma() byte
+	skips() bool // the line is a header
+}
+
+// copyText rebuilds one line.
+func (s *session) copyText(r *run, line []byte, f cells) bool {
+	if f.skips() {
+		s.add = append(s.add, line...)
+		return true
+	}
+	if len(line) == 0 || line[len(line)-1] != '\n' {
+		return false
+	}
+	rest, more := bytes.TrimSuffix(line[:len(line)-1], []byte{'\r'}), true
+	for i := range r.plan.columns {
+		if !more {
+			return false
+		}
+		var cell []byte
+		var null, ok bool
+		cell, null, rest, more, ok = f.cut(rest, nil)
+		if !ok {
+			return false
+		}
+		if i > 0 {
+			s.add = append(s.add, f.comma())
+		}
+		s.copyCell(r, &r.plan.columns[i], cell, null, f)
+	}
+	s.add = append(s.add, '\n')
+	return !more
+}
+
+func (s *session) copyCell(r *run, c *column, cell []byte, null bool, f cells) {
+	if null {
+		s.add = f.putNull(s.add)
+		return
+	}
+	out, null, changed := s.show(nil, c, r.plan.scan, cell)
+	if changed {
+		r.out.Masked++
+	}
+	if null {
+		s.add = f.putNull(s.add)
+		return
+	}
+	s.add = f.put(s.add, out)
+}
+
+// binaryMark begins a COPY in binary format.
+var binaryMark = []byte("PGCOPY\n\xff\r\n\x00")
+
+// copyBinary rebuilds a piece of a COPY in binary format: the header where it is there, then one row or the trailer.
+func (s *session) copyBinary(r *run, b []byte) bool {
+	if bytes.HasPrefix(b, binaryMark) {
+		sc := scan{b: b[len(binaryMark):]}
+		sc.take(4)
+		sc.take(int(sc.int32()))
+		if sc.bad {
+			return false
+		}
+		s.add = append(s.add, b[:len(b)-len(sc.b)]...)
+		b = sc.b
+	}
+	for len(b) > 0 {
+		sc := scan{b: b}
+		n := sc.int16()
+		if n == -1 && sc.done() {
+			s.add = append(s.add, 0xff, 0xff)
+			return true
+		}
+		if n != len(r.plan.columns) {
+			return false
+		}
+		s.add = binary.BigEndian.AppendUint16(s.add, uint16(n)) // #nosec G115 -- read from 16 bits
+		for i := range n {
+			size := sc.int32()
+			if size < 0 {
+				s.add = append(s.add, 0xff, 0xff, 0xff, 0xff)
+				continue
+			}
+			v := sc.take(int(size))
+			if sc.bad {
+				return false
+			}
+			s.cell(r, &r.plan.columns[i], v)
+		}
+		b = sc.b
+	}
+	return true
+}

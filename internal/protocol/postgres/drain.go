@@ -1,0 +1,554 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"strconv"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/gate"
+	"gatehouse/internal/sql/pgsql"
+)
+
+// expect is one answer that is due. What the message changed in the session's names is kept, to be undone if the server
+// skips it.
+type expect struct {
+	kind byte // the client's message
+	own  bool // the gateway asked: the client does not see the answer
+	run
+	runs      []run // of a simple query, in order
+	at        int   // the run that is being answered
+	failed    bool  // a simple query's error was answered: only ReadyForQuery is due
+	reject    error // the refusal that stands in for the server's error
+	stmt      *prepared
+	old       *prepared // what stmt's name meant before
+	portal    *portal
+	oldPortal *portal
+	target    byte   // Close: 'S' or 'P'
+	name      string // Close
+}
+
+// current returns the run that an answer belongs to; nil where it belongs to none.
+func (e *expect) current() *run {
+	if e.kind == msgQuery {
+		if e.at < len(e.runs) {
+			return &e.runs[e.at]
+		}
+		return nil
+	}
+	if e.u == nil {
+		return nil
+	}
+	return &e.run
+}
+
+func (s *session) push(e expect) {
+	if s.head == len(s.queue) {
+		s.queue, s.head = s.queue[:0], 0
+	}
+	s.queue = append(s.queue, e)
+	s.synced = false
+}
+
+// due returns the answer that comes next; nil where none is due.
+func (s *session) due() *expect {
+	if s.head == len(s.queue) {
+		return nil
+	}
+	return &s.queue[s.head]
+}
+
+func (s *session) pop() {
+	s.queue[s.head] = expect{}
+	s.head++
+}
+
+// roundTrip sends what is staged and relays every answer that is due.
+func (s *session) roundTrip(ctx context.Context) error {
+	if err := s.g.Flush(); err != nil {
+		return err
+	}
+	return s.relayAnswers(ctx)
+}
+
+// relayAnswers relays what has come, and what is still due.
+func (s *session) relayAnswers(ctx context.Context) error {
+	for {
+		if err := s.answers(); err != nil {
+			_ = s.send()
+			return err
+		}
+		if err := s.send(); err != nil {
+			return err
+		}
+		if s.due() == nil {
+			return nil
+		}
+		if err := s.more(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// more waits for the backend, or for either side while the client sends rows.
+func (s *session) more(ctx context.Context) error {
+	if s.copying {
+		return s.copyIn(ctx)
+	}
+	need := 1
+	if _, size, ok, _ := peekHead(s.be.Unread()); ok && size <= s.limits.Message {
+		need = size
+	}
+	return s.fill(ctx, need)
+}
+
+// answers relays every whole message that is buffered. What needs no change is written from the receive buffer, in one
+// piece with its neighbours; s.out holds what had to be built.
+func (s *session) answers() error {
+	buf := s.be.Unread()
+	at, from := 0, 0
+	var last gate.Permit // of the newest message that goes on untouched
+	for at < len(buf) && !s.copying {
+		kind, size, ok, err := peekHead(buf[at:])
+		if err != nil {
+			return fault.Wrap(fault.Backend, "postgres.answers", err, "the backend broke its protocol")
+		}
+		if !ok {
+			break
+		}
+		if at+size > len(buf) {
+			if s.streams(kind, size) {
+				return s.stream(last, buf[from:at], at, size)
+			}
+			break
+		}
+		permit := s.permit()
+		pass, err := s.answer(kind, buf[at:at+size])
+		if err != nil {
+			s.be.Skip(at + size)
+			return err
+		}
+		if pass && s.g.Masked(permit) { // nothing is spliced under a mask; words about the rows go in a copy
+			if kind == ansDataRow || kind == msgCopyData {
+				return errUnmasked
+			}
+			s.add, pass = append(s.add, buf[at:at+size]...), false
+		}
+		if pass {
+			last = permit
+		} else {
+			s.out = append(append(s.out, buf[from:at]...), s.add...)
+			s.add = s.add[:0]
+			from = at + size
+		}
+		at += size
+	}
+	err := s.passOn(last, buf[from:at])
+	s.be.Skip(at)
+	return err
+}
+
+// passOn writes untouched answers, after what was built before them.
+func (s *session) passOn(p gate.Permit, b []byte) error {
+	if len(s.out) > 0 || len(b) == 0 {
+		s.out = append(s.out, b...)
+		return nil
+	}
+	return s.g.Reply(p, b)
+}
+
+// permit returns the permit whose answer is due; the zero permit where none is.
+func (s *session) permit() gate.Permit {
+	if e := s.due(); e != nil {
+		if r := e.current(); r != nil {
+			return r.permit
+		}
+	}
+	return gate.Permit{}
+}
+
+// streams reports whether a message that is not all here may go to the client piece by piece: a row, or a piece of a
+// COPY, that is larger than a buffer and needs no look inside.
+func (s *session) streams(kind byte, size int) bool {
+	const large = 64 << 10
+	e := s.due()
+	if e == nil || size < large || (kind != ansDataRow && kind != msgCopyData) {
+		return false
+	}
+	r := e.current()
+	return r != nil && !r.rebuilt && !s.g.Masked(r.permit) && !s.captures(r)
+}
+
+// stream relays a large message without holding it.
+func (s *session) stream(last gate.Permit, before []byte, at, size int) error {
+	if err := s.passOn(last, before); err != nil {
+		return err
+	}
+	if err := s.send(); err != nil {
+		return err
+	}
+	s.be.Skip(at)
+	if r := s.due().current(); r != nil {
+		r.out.Rows++
+		r.out.Bytes += int64(size)
+	}
+	return s.g.Stream(s.permit(), int64(size))
+}
+
+// answer deals with one message of the backend. pass says that it goes on as it is; otherwise s.add holds what goes in its
+// place.
+func (s *session) answer(kind byte, whole []byte) (pass bool, err error) {
+	body := whole[head:]
+	switch kind {
+	case ansNotice, ansNotification, ansParameterStatus:
+		return s.unasked(kind, whole)
+	}
+	e := s.due()
+	if e == nil {
+		if kind == ansError { // the server ends the session by itself
+			return true, nil
+		}
+		return false, broken(kind)
+	}
+	switch kind {
+	case ansDataRow:
+		return s.row(e, whole)
+	case ansRowDescription:
+		return s.describes(e, body)
+	case ansCommandComplete, ansEmptyQuery, ansPortalSuspended:
+		return s.completes(e, kind, body)
+	case ansError:
+		return s.fails(e, whole)
+	case ansReady:
+		return s.ready(e, body)
+	case ansParseComplete, ansBindComplete, ansCloseComplete, ansNoData, ansParameters:
+		return s.acknowledges(e, kind, body)
+	case ansCopyIn, ansCopyOut, msgCopyData, msgCopyDone:
+		return s.copies(e, kind, whole)
+	}
+	return false, broken(kind)
+}
+
+// errUnmasked is a row that would have passed a mask: a fault of the gateway's own, by which the session ends.
+var errUnmasked = fault.New(fault.Internal, "postgres.answers: a row under a mask was not rebuilt", "")
+
+func broken(kind byte) error {
+	return fault.New(fault.Backend, "postgres.answer", "the backend sent a message that was not due (%q)", kind)
+}
+
+// unasked deals with what the server says by itself.
+func (s *session) unasked(kind byte, whole []byte) (bool, error) {
+	m := s.g.Masks()
+	hides := m != nil && m.Fields()
+	switch kind {
+	case ansParameterStatus:
+		s.state.report(whole[head:])
+	case ansNotice:
+		if e := s.due(); hides && (e == nil || e.current() == nil || s.hides(e.current().u).errors) {
+			s.add, _ = appendCoarse(s.add, kind, whole[head:])
+			return false, nil
+		}
+	case ansNotification:
+		if hides { // whoever sent it may have put a masked value into it
+			s.add = appendBareNotification(s.add, whole[head:])
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// appendBareNotification appends a NotificationResponse without its payload.
+func appendBareNotification(dst, body []byte) []byte {
+	sc := scan{b: body}
+	pid, channel := sc.take(4), sc.text()
+	dst, at := openFrame(dst, ansNotification)
+	dst = append(append(append(dst, pid...), channel...), 0, 0)
+	return closeFrame(dst, at)
+}
+
+// acknowledges deals with the short answers of the extended protocol.
+func (s *session) acknowledges(e *expect, kind byte, body []byte) (bool, error) {
+	own := e.own
+	switch {
+	case kind == ansParseComplete && e.kind == msgParse && e.reject == nil:
+		if e.u != nil {
+			if err := s.g.Done(e.run.permit, gate.Outcome{Status: access.StatusOK}); err != nil {
+				return false, err
+			}
+		}
+	case kind == ansBindComplete && e.kind == msgBind:
+	case kind == ansCloseComplete && e.kind == msgClose:
+	case kind == ansNoData && e.kind == msgDescribe:
+		if e.stmt != nil {
+			e.stmt.known, e.stmt.rows = true, nil
+		}
+	case kind == ansParameters && e.kind == msgDescribe:
+		if e.stmt != nil && len(e.stmt.types) == 0 {
+			e.stmt.types = readTypes(body)
+		}
+		return !own, nil // the row description is still due
+	default:
+		return false, broken(kind)
+	}
+	s.drop(e)
+	s.pop()
+	return !own, nil
+}
+
+// drop puts on record that a portal which a Bind or Close replaced was never run.
+func (s *session) drop(e *expect) {
+	if old := e.oldPortal; old != nil && !old.permit.Zero() {
+		s.abandon([]run{{permit: old.permit}})
+		old.permit = gate.Permit{}
+	}
+}
+
+func readTypes(body []byte) []uint32 {
+	sc := scan{b: body}
+	out := make([]uint32, 0, 4)
+	for range sc.count(sc.int16(), 4) {
+		out = append(out, uint32(sc.int32())) // #nosec G115 -- an OID is unsigned
+	}
+	return out
+}
+
+// describes deals with a RowDescription.
+func (s *session) describes(e *expect, body []byte) (bool, error) {
+	fields, err := readRowDescription(body)
+	if err != nil {
+		return false, broken(ansRowDescription)
+	}
+	switch e.kind {
+	case msgDescribe:
+		if e.stmt != nil {
+			e.stmt.rows, e.stmt.known = fields, true
+		}
+		own := e.own
+		s.pop()
+		return !own, nil
+	case msgQuery:
+		if r := e.current(); r != nil {
+			r.fields = fields
+			return true, s.plan(r)
+		}
+	}
+	return false, broken(ansRowDescription)
+}
+
+// completes deals with the end of a statement.
+func (s *session) completes(e *expect, kind byte, body []byte) (bool, error) {
+	r := e.current()
+	if r == nil {
+		if e.kind == msgExecute && kind == ansEmptyQuery {
+			s.pop()
+			return true, nil
+		}
+		if e.kind == msgQuery && kind == ansEmptyQuery {
+			return true, nil
+		}
+		return false, broken(kind)
+	}
+	r.out.Status = access.StatusOK
+	if kind == ansCommandComplete {
+		if n, ok := tagRows(body); ok {
+			r.out.Rows = n
+		}
+		s.effects(r.u)
+	}
+	if err := s.g.Done(r.permit, r.out); err != nil {
+		return false, err
+	}
+	if e.kind == msgQuery {
+		e.at++
+	} else {
+		s.pop()
+	}
+	return true, nil
+}
+
+// tagRows returns the number of rows at the end of a command tag.
+func tagRows(body []byte) (int64, bool) {
+	tag := bytes.TrimSuffix(body, []byte{0})
+	i := bytes.LastIndexByte(tag, ' ')
+	n, err := strconv.ParseInt(string(tag[i+1:]), 10, 64)
+	return n, err == nil
+}
+
+// fails deals with an ErrorResponse: what the server skips because of it is undone and put on record.
+func (s *session) fails(e *expect, whole []byte) (bool, error) {
+	code := errorCode(whole[head:])
+	s.state.known = false // what the failed transaction had set is as it was before
+	pass := true
+	switch r := e.current(); {
+	case e.reject != nil:
+		s.add, pass = appendError(s.add, "ERROR", e.reject), false
+	case s.coarse(e, r):
+		s.add, code = appendCoarse(s.add, ansError, whole[head:])
+		pass = false
+	}
+	out := gate.Outcome{Status: access.StatusError, Code: code}
+	if e.kind == msgQuery {
+		return pass, s.failQuery(e, out)
+	}
+	return pass, s.failPipeline(out)
+}
+
+// coarse reports whether an error must lose its words.
+func (s *session) coarse(e *expect, r *run) bool {
+	m := s.g.Masks()
+	if m == nil || !m.Fields() {
+		return false
+	}
+	if r == nil && e.portal != nil && e.portal.u != nil {
+		return s.hides(e.portal.u).errors
+	}
+	return r == nil || s.hides(r.u).errors
+}
+
+// failQuery ends a simple query's statements: the failed one, and those that the server skips.
+func (s *session) failQuery(e *expect, out gate.Outcome) error {
+	e.failed = true
+	if e.reject != nil {
+		return s.g.Done(e.run.permit, out)
+	}
+	for i := e.at; i < len(e.runs); i++ {
+		o := out
+		if i > e.at {
+			o = gate.Outcome{Status: access.StatusSkipped}
+		} else {
+			o.Rows, o.Bytes, o.Masked = e.runs[i].out.Rows, e.runs[i].out.Bytes, e.runs[i].out.Masked
+		}
+		if err := s.g.Done(e.runs[i].permit, o); err != nil {
+			return err
+		}
+	}
+	e.at = len(e.runs)
+	return nil
+}
+
+// failPipeline undoes what the server skips: everything up to the Sync that is in the queue, or that is still to come.
+func (s *session) failPipeline(out gate.Outcome) error {
+	end := s.head
+	for end < len(s.queue) && s.queue[end].kind != msgSync {
+		end++
+	}
+	for i := s.head; i < end; i++ {
+		p := s.queue[i].run.permit
+		if b := s.queue[i].portal; s.queue[i].kind == msgBind && b != nil && !b.permit.Zero() {
+			p, b.permit = b.permit, gate.Permit{}
+		}
+		if p.Zero() {
+			continue
+		}
+		if err := s.g.Done(p, out); err != nil {
+			return err
+		}
+		out = gate.Outcome{Status: access.StatusSkipped}
+	}
+	for i := end - 1; i >= s.head; i-- {
+		s.undo(&s.queue[i])
+	}
+	if end == len(s.queue) {
+		s.skipping = true
+	}
+	for s.head < end {
+		s.pop()
+	}
+	return nil
+}
+
+// undo takes back what a skipped message would have changed.
+func (s *session) undo(e *expect) {
+	switch {
+	case e.kind == msgParse && e.stmt != nil:
+		restore(s.stmts, e.stmt.name, e.old)
+	case e.kind == msgBind:
+		restore(s.portals, e.portal.name, e.oldPortal)
+	case e.kind == msgClose && e.target == 'S':
+		restore(s.stmts, e.name, e.old)
+	case e.kind == msgClose:
+		restore(s.portals, e.name, e.oldPortal)
+	}
+}
+
+func restore[V any](m map[string]*V, name string, old *V) {
+	if old == nil {
+		delete(m, name)
+		return
+	}
+	m[name] = old
+}
+
+// ready deals with ReadyForQuery: the transaction's state, and what ends with it.
+func (s *session) ready(e *expect, body []byte) (bool, error) {
+	if len(body) != 1 || (e.kind != msgSync && e.kind != msgQuery) {
+		return false, broken(ansReady)
+	}
+	s.state.tx = body[0]
+	s.pop()
+	s.synced = s.due() == nil
+	if s.ddl {
+		s.p.catalogues.stale(s.g)
+		s.ddl = s.state.tx != txIdle
+	}
+	if s.state.tx == txIdle {
+		s.endTransaction()
+	}
+	return true, nil
+}
+
+// endTransaction forgets what lives only as long as a transaction.
+func (s *session) endTransaction() {
+	for name, p := range s.portals {
+		if !p.permit.Zero() {
+			s.abandon([]run{{permit: p.permit}})
+		}
+		delete(s.portals, name)
+	}
+	for name, c := range s.cursors {
+		if !c.hold {
+			delete(s.cursors, name)
+		}
+	}
+}
+
+// effectsBefore notes what a statement may do to the session, as soon as it is on its way.
+func (s *session) effectsBefore(u *understood) {
+	if u.a.ChangesState {
+		s.state.known = false
+	}
+	if u.a.ChangesCatalogue {
+		s.ddl = true
+	}
+}
+
+// effects notes what a statement did to the session's names.
+func (s *session) effects(u *understood) {
+	a := u.a
+	switch {
+	case a.Prepare != nil:
+		s.stmts[a.Prepare.Name] = &prepared{name: a.Prepare.Name, text: a.Prepare.Inner.Text}
+	case a.Deallocate != nil:
+		remove(s.stmts, a.Deallocate)
+	case a.Cursor != nil:
+		inner := &understood{a: a.Cursor.Inner, h: s.g.Judge(&a.Cursor.Inner.Statement), outputs: a.Cursor.Inner.Outputs, known: a.Cursor.Inner.OutputsKnown}
+		s.cursors[a.Cursor.Name] = &cursor{u: inner, hold: a.Cursor.Hold}
+	case a.CloseCursor != nil:
+		remove(s.cursors, a.CloseCursor)
+	case a.Set != nil && a.Set.Kind == pgsql.SetDiscard && a.Set.Name == "all":
+		clear(s.stmts)
+		clear(s.cursors)
+	}
+}
+
+func remove[V any](m map[string]*V, t *pgsql.Target) {
+	if t.All {
+		clear(m)
+		return
+	}
+	delete(m, t.Name)
+}
+
+// isSet reports whether u sets a value (and not: resets or shows it).
+func isSet(u *understood) bool { return u.a.Set.Kind == pgsql.SetValue }

@@ -1,0 +1,194 @@
+package postgres
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"gatehouse/internal/fault"
+	"gatehouse/internal/gate"
+)
+
+// startupParams are the parameters that a client may set in its StartupMessage. Each is harmless to how text is read, or
+// is looked at after login (search_path by the state probe, client_encoding by checkEncoding).
+var startupParams = []string{
+	"application_name", "client_encoding", "datestyle", "timezone", "intervalstyle", "extra_float_digits",
+	"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "bytea_output", "search_path",
+	"client_min_messages", "geqo", "default_transaction_isolation", "default_transaction_read_only",
+}
+
+// refusedStartup refuses what would open another kind of session, or one whose statements could not be judged.
+func refusedStartup(st *startup) error {
+	for _, p := range st.params {
+		name, value := strings.ToLower(p[0]), p[1]
+		switch {
+		case name == "user" || name == "database":
+		case name == "replication":
+			if !slices.Contains([]string{"", "0", "off", "false", "no"}, strings.ToLower(value)) {
+				return sayCode("0A000", fault.Denied, "replication connections are refused: their messages are not statements that policy could judge", "")
+			}
+		case name == "options":
+			if strings.TrimSpace(value) != "" {
+				return sayCode("0A000", fault.Denied, "the startup parameter \"options\" is refused",
+					"Set what you need with SET after connecting, or ask for it to be set for the backend's role.")
+			}
+		case name == "client_encoding" && !readableEncoding(value):
+			return errEncoding(value)
+		case !slices.Contains(startupParams, name):
+			return sayCode("0A000", fault.Denied, "the startup parameter \""+p[0]+"\" is refused",
+				"Set what you need with SET after connecting.")
+		}
+	}
+	return nil
+}
+
+// readableEncoding reports whether text in a client encoding reads the same to the gateway's parser as to the server's.
+func readableEncoding(v string) bool {
+	v = strings.ToUpper(strings.NewReplacer("-", "", "_", "", "'", "", "\"", "").Replace(v))
+	return v == "" || v == "UTF8" || v == "UNICODE" || v == "SQLASCII"
+}
+
+func errEncoding(v string) error {
+	return sayCode("0A000", fault.Denied, "client_encoding "+strings.Map(printable, v)+" is refused: the gateway judges text in UTF8",
+		"Set client_encoding to UTF8 (PGCLIENTENCODING=UTF8).")
+}
+
+func printable(r rune) rune {
+	if r < 0x20 || r > 0x7e {
+		return -1
+	}
+	return r
+}
+
+// runtimeParams is what of the client's StartupMessage goes to the backend.
+func runtimeParams(st *startup) map[string]string {
+	out := map[string]string{}
+	for _, p := range st.params {
+		if name := strings.ToLower(p[0]); slices.Contains(startupParams, name) {
+			out[name] = p[1]
+		}
+	}
+	return out
+}
+
+// opened is what a login to a backend leaves behind.
+type opened struct {
+	backend *gate.Backend
+	pid     uint32
+	secret  []byte
+	params  map[string]string
+}
+
+// dial logs in to a backend with the lease's credential.
+func dial(ctx context.Context, l gate.Lease, params map[string]string) (opened, error) {
+	var o opened
+	b, err := l.Open(ctx, func(ctx context.Context, raw net.Conn, c gate.Credential) (net.Conn, error) {
+		pc, err := login(ctx, raw, c, params)
+		if err != nil {
+			return nil, backendRefused(l.Connection().Name, err)
+		}
+		h, err := pc.Hijack()
+		if err != nil {
+			return nil, err
+		}
+		o.pid, o.secret, o.params = h.PID, h.SecretKey, h.ParameterStatuses
+		return h.Conn, nil
+	})
+	o.backend = b
+	return o, err
+}
+
+// login lets pgconn speak the login. Everything that its configuration would take from the environment of the gateway's
+// process (PGPASSWORD, service files and the like) is set here, so that nothing is taken.
+func login(ctx context.Context, raw net.Conn, c gate.Credential, params map[string]string) (*pgconn.PgConn, error) {
+	conf, err := pgconn.ParseConfig("host=127.0.0.1 port=5432 user=gatehouse dbname=gatehouse password=x sslmode=disable passfile=/dev/null")
+	if err != nil {
+		return nil, err
+	}
+	conf.Host, conf.User, conf.Password, conf.Database = raw.RemoteAddr().String(), c.User, string(c.Password.Reveal()), c.Database
+	conf.TLSConfig, conf.Fallbacks, conf.RuntimeParams = nil, nil, params
+	conf.SSLNegotiation, conf.SSLCertMode, conf.KerberosSrvName = "postgres", "allow", ""
+	conf.RequireAuth = "scram-sha-256,md5,none" // a password in clear only travels inside TLS
+	conf.MaxProtocolMessageBodyLen = maxLoginMessage
+	conf.MinProtocolVersion, conf.MaxProtocolVersion = "3.0", "3.0"
+	conf.ValidateConnect, conf.AfterConnect, conf.AfterNetConnect = nil, nil, nil
+	conf.DialFunc = func(context.Context, string, string) (net.Conn, error) { return raw, nil }
+	conf.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{"127.0.0.1"}, nil }
+	if c.TLS != nil {
+		conf.TLSConfig = c.TLS
+		conf.RequireAuth += ",password"
+	}
+	return pgconn.ConnectConfig(ctx, conf)
+}
+
+const maxLoginMessage = 64 << 10
+
+// backendRefused words a failed login to the backend for a client: that it failed, and where to look. The cause, which
+// may name users and hosts, is for the log.
+func backendRefused(connection string, err error) error {
+	var pg *pgconn.PgError
+	var unknown *tls.CertificateVerificationError
+	e := &fault.Error{Op: "postgres.open", Kind: fault.Backend, Err: err,
+		Say:  "the backend of connection " + connection + " cannot be logged in to",
+		Hint: "Your administrator finds the cause with: gatehouse connections test " + connection}
+	switch {
+	case errors.As(err, &pg):
+		e.Say = "the backend of connection " + connection + " refused the gateway's login (SQLSTATE " + pg.Code + ")"
+	case errors.As(err, &unknown):
+		e.Say = "the certificate of the backend of connection " + connection + " could not be verified"
+	}
+	return e
+}
+
+// Open implements wire.Session.
+func (s *session) Open(ctx context.Context, g *gate.Gate) error {
+	s.g = g
+	o, err := dial(ctx, g.Lease(), runtimeParams(s.startup))
+	if err != nil {
+		return err
+	}
+	g.Attach(o.backend)
+	s.link = link{g: g, be: o.backend.Reader}
+	s.state.learn(o.params)
+	if err := s.state.checkEncoding(); err != nil {
+		return err
+	}
+	key, err := s.p.cancels.add(s, target{lease: g.Lease(), pid: o.pid, secret: o.secret})
+	if err != nil {
+		return err
+	}
+	s.key = key
+	return g.Show(welcome(o.params, key))
+}
+
+// welcome is AuthenticationOk, the server's parameters, the gateway's own cancel key, and ReadyForQuery.
+func welcome(params map[string]string, key cancelKey) []byte {
+	out := []byte{ansAuthentication, 0, 0, 0, 8, 0, 0, 0, 0}
+	names := make([]string, 0, len(params))
+	for n := range params {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	for _, n := range names {
+		var at int
+		out, at = openFrame(out, ansParameterStatus)
+		out = append(append(out, n...), 0)
+		out = closeFrame(append(append(out, params[n]...), 0), at)
+	}
+	out = appendFrame(out, ansKeyData, key[:])
+	return appendReady(out, txIdle)
+}
+
+// testLogin logs in and out again, for `connections test`.
+func testLogin(ctx context.Context, l gate.Lease) error {
+	o, err := dial(ctx, l, map[string]string{"application_name": "gatehouse"})
+	if err != nil {
+		return err
+	}
+	return o.backend.Close()
+}

@@ -1,0 +1,320 @@
+package postgres
+
+import (
+	"encoding/binary"
+	"slices"
+	"strconv"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/mask"
+	"gatehouse/internal/sql/pgsql"
+)
+
+// firstUserOID is the first OID that an object of a user can have (FirstNormalObjectId).
+const firstUserOID = 16384
+
+// plan says what becomes of each column of a result.
+type plan struct {
+	columns []column
+	scan    *mask.Scanner // detectors; nil where there are none
+}
+
+// column is what becomes of one column.
+type column struct {
+	mask   access.Mask
+	hidden bool // mask applies
+	typ    uint32
+	format uint16 // 0 is text, 1 is binary
+}
+
+// hider makes what masks need once per version of the policies.
+type hider struct {
+	version uint64
+	scan    *mask.Scanner
+	buf     []byte
+}
+
+func (s *session) scanner() (*mask.Scanner, error) {
+	h := &s.hider
+	if h.version == s.g.Version() && h.version != 0 {
+		return h.scan, nil
+	}
+	h.version, h.scan = s.g.Version(), nil
+	d := s.g.Masks().Detect()
+	if len(d) == 0 {
+		return nil, nil
+	}
+	var err error
+	h.scan, err = mask.NewScanner(d, s.p.deps.Mask)
+	return h.scan, err
+}
+
+// plan decides for every column of a result, from lineage and from the server's own description of it, which may only
+// hide more.
+func (s *session) plan(r *run) error {
+	m := s.g.Masks()
+	if m == nil {
+		return nil
+	}
+	p := &plan{columns: make([]column, len(r.fields))}
+	var err error
+	if p.scan, err = s.scanner(); err != nil {
+		return err
+	}
+	hides := p.scan != nil
+	for i, f := range r.fields {
+		c := column{typ: f.typ, format: f.format}
+		if r.formats != nil {
+			c.format = formatAt(r.formats, i)
+		}
+		if m.Fields() {
+			c.mask, c.hidden = s.columnMask(m, r.u, i, len(r.fields), f)
+		}
+		hides = hides || c.hidden
+		p.columns[i] = c
+	}
+	r.plan = p
+	r.rebuilt = r.rebuilt || hides
+	return nil
+}
+
+var redact = access.Mask{Strategy: access.MaskRedact}
+
+// columnMask returns the mask of one output. A value that is one masked field as it is stored gets that field's mask; all
+// else that may hold one is hidden whole.
+func (s *session) columnMask(m access.Masks, u *understood, i, n int, f field) (access.Mask, bool) {
+	if !u.known || len(u.outputs) != n || !u.outputs[i].Proven {
+		return redact, true
+	}
+	got, hidden := fieldsMask(m, u.outputs[i])
+	if f.table < firstUserOID || s.cat == nil {
+		return got, hidden
+	}
+	sources, proven := s.cat.Sources(f.table, f.attnum)
+	own, known := s.cat.Field(f.table, f.attnum)
+	if !known || !proven {
+		return redact, true
+	}
+	for _, src := range append(sources, own) {
+		if _, ok := m.Field(src); ok && !slices.Contains(u.outputs[i].Fields, src) {
+			return redact, true
+		}
+	}
+	return got, hidden
+}
+
+// fieldsMask returns the mask of an output by its lineage.
+func fieldsMask(m access.Masks, o pgsql.Output) (access.Mask, bool) {
+	var got access.Mask
+	hidden := false
+	for _, f := range o.Fields {
+		one, ok := m.Field(f)
+		if !ok {
+			continue
+		}
+		if hidden && (one.Strategy != got.Strategy || one.KeepFirst != got.KeepFirst || one.KeepLast != got.KeepLast || one.Unit != got.Unit) {
+			return redact, true
+		}
+		got, hidden = one, true
+	}
+	if hidden && !o.Bare {
+		return redact, true
+	}
+	return got, hidden
+}
+
+// captures reports whether rows of r are still to be kept for the record.
+func (s *session) captures(r *run) bool {
+	n := s.g.Connection().RecordResults
+	return n > 0 && (r.out.Result == nil || !r.out.Result.Truncated)
+}
+
+// row deals with a DataRow: the hot path of a result without masks is the first line.
+func (s *session) row(e *expect, whole []byte) (bool, error) {
+	r := e.current()
+	if r == nil || (e.kind != msgQuery && e.kind != msgExecute) {
+		return false, broken(ansDataRow)
+	}
+	r.out.Rows++
+	if r.plan == nil && s.g.Masks() != nil {
+		if r.fields == nil && r.stmt != nil {
+			r.fields = r.stmt.rows
+		}
+		if err := s.plan(r); err != nil {
+			return false, err
+		}
+	}
+	if !r.rebuilt {
+		r.out.Bytes += int64(len(whole))
+		if s.captures(r) {
+			s.capture(r, whole[head:])
+		}
+		return true, nil
+	}
+	from := len(s.add)
+	var at int
+	s.add, at = openFrame(s.add, ansDataRow)
+	if err := s.rebuild(r, whole[head:]); err != nil {
+		return false, err
+	}
+	s.add = closeFrame(s.add, at)
+	r.out.Bytes += int64(len(s.add) - from)
+	if s.captures(r) {
+		s.capture(r, s.add[from+head:])
+	}
+	return false, nil
+}
+
+// rebuild appends the body of a row with its masks applied.
+func (s *session) rebuild(r *run, body []byte) error {
+	sc := scan{b: body}
+	n := sc.count(sc.int16(), 4)
+	if r.fields == nil { // the columns are not known: nothing of them can be shown
+		return s.hideAll(r, n)
+	}
+	if n != len(r.plan.columns) {
+		return broken(ansDataRow)
+	}
+	s.add = binary.BigEndian.AppendUint16(s.add, uint16(n)) // #nosec G115 -- read from 16 bits
+	for i := range n {
+		size := sc.int32()
+		if size < 0 {
+			s.add = append(s.add, 0xff, 0xff, 0xff, 0xff)
+			continue
+		}
+		s.cell(r, &r.plan.columns[i], sc.take(int(size)))
+	}
+	if !sc.done() {
+		return broken(ansDataRow)
+	}
+	return nil
+}
+
+func (s *session) hideAll(r *run, n int) error {
+	s.add = binary.BigEndian.AppendUint16(s.add, uint16(n)) // #nosec G115 -- read from 16 bits
+	for range n {
+		s.add = append(s.add, 0xff, 0xff, 0xff, 0xff)
+		r.out.Masked++
+	}
+	return nil
+}
+
+// cell appends one value, length first.
+func (s *session) cell(r *run, c *column, v []byte) {
+	at := len(s.add)
+	s.add = append(s.add, 0, 0, 0, 0)
+	out, null, changed := s.show(s.add, c, r.plan.scan, v)
+	s.add = out
+	if changed {
+		r.out.Masked++
+	}
+	if null {
+		s.add = append(s.add[:at], 0xff, 0xff, 0xff, 0xff)
+		return
+	}
+	binary.BigEndian.PutUint32(s.add[at:], uint32(len(s.add)-at-4)) // #nosec G115 -- bounded by the message
+}
+
+// show appends v as the client may see it.
+func (s *session) show(dst []byte, c *column, sc *mask.Scanner, v []byte) (out []byte, null, changed bool) {
+	if c.hidden {
+		out, null = s.hide(dst, c, v)
+		return out, null, true
+	}
+	if sc == nil {
+		return append(dst, v...), false, false
+	}
+	text, prefix := scannable(c, v, s.hider.buf[:0])
+	found, hits := sc.Mask(s.hider.buf[:0], text)
+	switch {
+	case hits == 0:
+		return append(dst, v...), false, false
+	case prefix < 0:
+		return dst, true, true // the type cannot hold a masked text
+	}
+	dst = append(append(dst, v[:prefix]...), found...)
+	return dst, false, true
+}
+
+// scannable returns the text of a value for detectors, and how many bytes of v stand before it; -1 where what was found
+// cannot be replaced inside the value.
+func scannable(c *column, v, buf []byte) ([]byte, int) {
+	switch {
+	case textual(c.typ):
+		return v, 0
+	case c.typ == oidJSONB && c.format == 1 && len(v) > 0:
+		return v[1:], 1
+	case c.typ == oidJSONB || c.typ == oidJSON:
+		return v, 0
+	case c.format == 1 && c.typ == oidInt8 && len(v) == 8:
+		return strconv.AppendInt(buf, int64(binary.BigEndian.Uint64(v)), 10), -1 // #nosec G115 -- two's complement
+	}
+	return v, -1
+}
+
+// textual reports whether a type's binary form is its text, and any text is a value of it.
+func textual(typ uint32) bool {
+	const oidName = 19
+	return typ == oidText || typ == oidVarchar || typ == oidBPChar || typ == oidUnknown || typ == oidName
+}
+
+// hide appends what stands for a hidden value; null where its type cannot hold a mask.
+func (s *session) hide(dst []byte, c *column, v []byte) (out []byte, null bool) {
+	switch {
+	case c.mask.Strategy == access.MaskNull:
+		return dst, true
+	case c.mask.Strategy == access.MaskTruncate:
+		return truncate(dst, c, v)
+	case textual(c.typ):
+		return mask.Value(dst, v, c.mask, s.p.deps.Mask, ""), false
+	case c.typ == oidJSON || c.typ == oidJSONB:
+		if c.typ == oidJSONB && c.format == 1 {
+			dst = append(dst, 1)
+		}
+		dst = append(dst, '"')
+		dst = mask.Value(dst, v, redact, s.p.deps.Mask, "")
+		return append(dst, '"'), false
+	}
+	return dst, true
+}
+
+// capture keeps a row, as the client sees it, for the record.
+func (s *session) capture(r *run, body []byte) {
+	if r.out.Result == nil {
+		r.out.Result = &access.Result{}
+		for _, f := range r.fields {
+			r.out.Result.Columns = append(r.out.Result.Columns, f.name)
+		}
+	}
+	res := r.out.Result
+	if len(res.Rows) >= s.g.Connection().RecordResults || len(body) > maxCaptured {
+		res.Truncated = true
+		return
+	}
+	sc := scan{b: body}
+	n := sc.count(sc.int16(), 4)
+	row := make([]*string, n)
+	for i := range n {
+		size := sc.int32()
+		if size < 0 {
+			continue
+		}
+		v := sc.take(int(size))
+		text := string(v)
+		if i < len(r.fields) && columnFormat(r, i) == 1 {
+			text = binaryText(v, r.fields[i].typ)
+		}
+		row[i] = &text
+	}
+	res.Rows = append(res.Rows, row)
+}
+
+// maxCaptured is the largest row that is kept for the record, in bytes.
+const maxCaptured = 16 << 10
+
+func columnFormat(r *run, i int) uint16 {
+	if r.formats != nil || r.stmt != nil {
+		return formatAt(r.formats, i)
+	}
+	return r.fields[i].format
+}

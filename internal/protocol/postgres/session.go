@@ -1,0 +1,146 @@
+package postgres
+
+import (
+	"context"
+	"net"
+	"sync/atomic"
+
+	"gatehouse/internal/gate"
+	"gatehouse/internal/sql/pgsql"
+	"gatehouse/internal/wire"
+)
+
+// protocol is what the sessions of one gateway share.
+type protocol struct {
+	deps       wire.Deps
+	cancels    cancels
+	catalogues catalogues
+	analyzer   *pgsql.Analyzer
+	texts      *sharedCache
+}
+
+// New makes the protocol.
+func New(d wire.Deps) wire.Protocol {
+	p := &protocol{deps: d, analyzer: pgsql.New(pgsql.Limits{}), texts: &sharedCache{texts: newTexts[*pgsql.Batch](sharedTexts)}}
+	p.cancels = cancels{random: d.Random, live: map[[4]byte]*cancellable{}}
+	p.catalogues = catalogues{clock: d.Clock, known: map[string]*catalogue{}}
+	return wire.Protocol{Name: "postgres", Address: "127.0.0.1:6432", Verbs: verbs(), Accept: p.accept, Test: testLogin}
+}
+
+// verbs is the list of actions as the rest of the gateway knows them.
+func verbs() []wire.Verb {
+	var out []wire.Verb
+	for _, v := range pgsql.Verbs() {
+		out = append(out, wire.Verb{Name: pgsql.Prefix + v.Name, Implied: v.Implied, About: v.About})
+	}
+	return out
+}
+
+// session is one client connection. It belongs to one goroutine but for Drain and cancelHold.
+type session struct {
+	link
+	p       *protocol
+	conn    net.Conn
+	startup *startup
+	login   wire.Login
+	limits  gate.Limits
+	key     cancelKey
+	state   connState
+
+	stmts   map[string]*prepared // by name; "" is the unnamed one
+	portals map[string]*portal
+	cursors map[string]*cursor
+
+	queue    []expect // answers that are due, in order
+	head     int      // of queue
+	synced   bool     // nothing was sent since the last ReadyForQuery
+	skipping bool     // an error was answered locally: messages up to Sync are dropped
+	ddl      bool     // the open transaction changed the catalogue
+	cut      error    // the session must end when the queue is empty
+	copying  bool     // the server takes rows from the client
+
+	texts  *texts[*judged] // what this session judged
+	out    []byte          // to the client
+	add    []byte          // the answer under construction
+	values [][]byte
+	runs   []run            // of the simple query under way
+	cat    *pgsql.Catalogue // under which the newest statement was understood
+	hider  hider
+
+	draining atomic.Bool
+	holding  atomic.Pointer[context.CancelCauseFunc]
+}
+
+// newSession is a session whose client has said who it is.
+func newSession(p *protocol, conn net.Conn, st *startup, l gate.Limits) *session {
+	if u, ok := conn.(*unread); ok && len(u.first) == 0 {
+		conn = u.Conn
+	}
+	if st.get("database") == "" {
+		st.params = append(st.params, [2]string{"database", st.get("user")})
+	}
+	return &session{p: p, conn: conn, startup: st, limits: l, synced: true, state: connState{tx: txIdle},
+		stmts: map[string]*prepared{}, portals: map[string]*portal{}, cursors: map[string]*cursor{}, texts: newTexts[*judged](sessionTexts)}
+}
+
+// Login implements wire.Session.
+func (s *session) Login() wire.Login { return s.login }
+
+// Conn implements wire.Session.
+func (s *session) Conn() net.Conn { return s.conn }
+
+// Farewell implements wire.Session.
+func (s *session) Farewell() []byte { return []byte{msgTerminate, 0, 0, 0, 4} }
+
+// Refuse implements wire.Session: a FATAL error, after which the server closes.
+func (s *session) Refuse(err error) {
+	_, _ = s.conn.Write(append(s.out, appendError(nil, "FATAL", err)...))
+	s.out = nil
+}
+
+// Drain implements wire.Session.
+func (s *session) Drain() {
+	s.draining.Store(true)
+	if s.g != nil {
+		s.g.Nudge()
+	}
+}
+
+// cancelHold ends the wait of a held action, and reports whether there was one.
+func (s *session) cancelHold() bool {
+	cancel := s.holding.Load()
+	if cancel == nil {
+		return false
+	}
+	(*cancel)(errCancelled)
+	return true
+}
+
+// prepared is a statement that the server holds under a name.
+type prepared struct {
+	name  string
+	text  string
+	u     *understood
+	types []uint32 // of parameters, as far as the client said
+	rows  []field  // the columns of its result, once the server described it
+	known bool     // rows is filled
+}
+
+// portal is a statement with its parameters, ready to run.
+type portal struct {
+	name    string
+	stmt    *prepared
+	u       *understood // as judged at Bind
+	results []byte      // formats of the result columns
+	params  []any
+	permit  gate.Permit // of the Bind; zero once it was used by an Execute
+	version uint64      // of the policies at that moment
+	from    int64       // the Bind's bytes
+	to      int64
+}
+
+// cursor is an SQL-level cursor.
+type cursor struct {
+	u    *understood
+	hold bool
+}

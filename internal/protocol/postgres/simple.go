@@ -1,0 +1,206 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/gate"
+)
+
+// run is one statement under way.
+type run struct {
+	permit  gate.Permit
+	u       *understood
+	stmt    *prepared // extended only
+	formats []byte    // of the result, as Bind asked; nil is text
+	fields  []field   // as the server described the result
+	plan    *plan     // nil: not made yet
+	rebuilt bool      // rows must be rebuilt
+	out     gate.Outcome
+}
+
+// query deals with a simple query: all of its statements are judged before any byte of it leaves.
+func (s *session) query(ctx context.Context, f frame) error {
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
+	if s.skipping {
+		return nil
+	}
+	text, err := readQuery(f.body)
+	if err != nil {
+		return s.refuseQuery(ctx, s.g.RefuseText(err, len(f.body)))
+	}
+	j, err := s.understand(ctx, text)
+	if err != nil {
+		return s.refuseQuery(ctx, s.noted(err, len(text)))
+	}
+	if err := sequence(j.stmts); err != nil {
+		return s.refuseQuery(ctx, s.g.RefuseText(err, len(text)))
+	}
+	s.runs = s.runs[:0]
+	for _, u := range j.stmts {
+		r, err := s.ask(ctx, u, gate.Request{From: f.from, To: f.to})
+		if err != nil {
+			s.abandon(s.runs)
+			return s.refuseQuery(ctx, err)
+		}
+		s.runs = append(s.runs, r)
+	}
+	if err := s.stageAll(f); err != nil {
+		return err
+	}
+	s.push(expect{kind: msgQuery, runs: s.runs})
+	return s.roundTrip(ctx)
+}
+
+// stageAll stages a simple query's bytes under the permits of all its statements.
+func (s *session) stageAll(f frame) error {
+	if len(s.runs) == 0 {
+		return s.g.Control(f.from, f.to) // white space and comments: the empty query
+	}
+	for i := range s.runs {
+		if err := s.g.Stage(s.runs[i].permit); err != nil {
+			return err
+		}
+		s.effectsBefore(s.runs[i].u)
+	}
+	return nil
+}
+
+// noted records a refusal that came before there was anything to judge, unless recording is what failed.
+func (s *session) noted(err error, size int) error {
+	switch fault.KindOf(err) {
+	case fault.Malformed, fault.Denied, fault.NotFound:
+		return s.g.RefuseText(err, size)
+	}
+	return err
+}
+
+// sequence refuses batches in which a statement changes how a later one is read: the later one was judged in the state
+// before.
+func sequence(stmts []*understood) error {
+	for i, u := range stmts {
+		if !u.a.ChangesState && !u.a.ChangesCatalogue {
+			continue
+		}
+		for _, later := range stmts[i+1:] {
+			if later.a.Verb != "Transaction" {
+				return sayCode("0A000", fault.Denied, u.a.Verb+" changes how the statements after it are read, and must be sent by itself",
+					"Send the statements one by one.")
+			}
+		}
+	}
+	return nil
+}
+
+// ask gets the permit for one statement.
+func (s *session) ask(ctx context.Context, u *understood, r gate.Request) (run, error) {
+	if s.state.tx == txFailed && !s.state.known && !endsTransaction(u) {
+		return run{}, s.g.Refuse(u.h, r.Params, errAborted)
+	}
+	asked := u
+	u, err := s.resolve(ctx, u)
+	if err != nil {
+		return run{}, s.g.Refuse(asked.h, r.Params, err)
+	}
+	if err := s.pinned(u); err != nil {
+		return run{}, s.g.Refuse(u.h, r.Params, err)
+	}
+	hide := s.hides(u)
+	if hide.refuse != nil {
+		return run{}, s.g.Refuse(u.h, r.Params, hide.refuse)
+	}
+	r.Clear = !hide.rows
+	r.Hold = s.hold
+	permit, err := s.g.Ask(ctx, u.h, r)
+	if err != nil {
+		return run{}, explained(err, u)
+	}
+	hide = s.hides(u) // a wait may have changed the policies
+	return run{permit: permit, u: u, rebuilt: hide.rows}, hide.refuse
+}
+
+// explained adds to a refusal why the statement could not be understood, where that is the reason.
+func explained(err error, u *understood) error {
+	var e *fault.Error
+	if u.a.Why == "" || !errors.As(err, &e) || e.Kind != fault.Denied {
+		return err
+	}
+	more := *e
+	more.Hint = "The gateway could not tell what this statement would touch: " + u.a.Why + ". " + e.Hint
+	return &more
+}
+
+var errAborted = sayCode("25P02", fault.Conflict, "current transaction is aborted, commands ignored until end of transaction block", "")
+
+// endsTransaction reports whether u is a form of ROLLBACK or COMMIT: what a failed transaction still takes.
+func endsTransaction(u *understood) bool { return u.a.Verb == "Transaction" }
+
+// pinned refuses settings under which text would read differently to the gateway and to the server.
+func (s *session) pinned(u *understood) error {
+	set := u.a.Set
+	if set == nil {
+		return nil
+	}
+	value := ""
+	if len(set.Value) == 1 {
+		value = set.Value[0]
+	}
+	switch set.Name {
+	case "standard_conforming_strings":
+		if value != "on" && value != "true" && value != "1" && value != "yes" && isSet(u) {
+			return sayCode("0A000", fault.Denied, "standard_conforming_strings must stay on: the gateway judges strings as the standard reads them", "")
+		}
+	case "client_encoding", "names":
+		if isSet(u) && (!set.Known || !readableEncoding(value)) {
+			return errEncoding(value)
+		}
+	}
+	return nil
+}
+
+// abandon puts the outcome of permits on record whose bytes were never sent.
+func (s *session) abandon(runs []run) {
+	for i := range runs {
+		_ = s.g.Done(runs[i].permit, gate.Outcome{Status: access.StatusSkipped})
+	}
+}
+
+// refuseQuery says no to a simple query and leaves the session as a server that said no would: outside a transaction by
+// the gateway's own words, inside one by letting the server fail it.
+func (s *session) refuseQuery(ctx context.Context, why error) error {
+	if fatal(ctx, why) {
+		return why
+	}
+	if s.state.tx == txIdle {
+		s.out = appendReady(appendError(s.out, "ERROR", why), txIdle)
+		return s.send()
+	}
+	return s.reject(ctx, why, appendQuery(nil, rejectText), expect{kind: msgQuery, reject: why})
+}
+
+// reject sends the fixed text that the server refuses, in place of what the gateway refused.
+func (s *session) reject(ctx context.Context, why error, frame []byte, e expect) error {
+	permit, err := s.g.AskOwn(ownReject)
+	if err != nil {
+		return err
+	}
+	if err := s.g.StageRewrite(permit, gate.RewriteReject, frame); err != nil {
+		return err
+	}
+	e.run = run{permit: permit}
+	s.push(e)
+	if e.kind == msgQuery {
+		return s.roundTrip(ctx)
+	}
+	return nil
+}
+
+// fatal reports whether an error ends the session: the backend is lost, the session is over, or the gateway itself failed.
+func fatal(ctx context.Context, err error) bool {
+	k := fault.KindOf(err)
+	return ctx.Err() != nil || k == fault.Backend || k == fault.Internal
+}

@@ -1,0 +1,223 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/gate"
+	"gatehouse/internal/sql/pgsql"
+)
+
+// Transaction states, as ReadyForQuery tells them.
+const (
+	txIdle   = 'I'
+	txOpen   = 'T'
+	txFailed = 'E'
+)
+
+// connState is what the gateway knows of the backend session in which statements are judged.
+type connState struct {
+	tx       byte
+	strings  string // standard_conforming_strings as reported
+	encoding string // client_encoding as reported
+	known    bool   // read is true of this moment
+	read     pgsql.State
+	raw      []byte // the answer that read was parsed from
+	version  uint64 // of read: grows whenever it may have changed
+}
+
+// learn takes what the server reported at login.
+func (c *connState) learn(params map[string]string) {
+	c.strings, c.encoding = params["standard_conforming_strings"], params["client_encoding"]
+}
+
+// report takes one ParameterStatus.
+func (c *connState) report(body []byte) {
+	s := scan{b: body}
+	name, value := string(s.text()), string(s.text())
+	switch name {
+	case "standard_conforming_strings":
+		c.strings = value
+	case "client_encoding":
+		c.encoding = value
+	}
+}
+
+// checkEncoding refuses an encoding in which text may read differently to the parser and to the server.
+func (c *connState) checkEncoding() error {
+	if !readableEncoding(c.encoding) {
+		return errEncoding(c.encoding)
+	}
+	return nil
+}
+
+// The statements of the gateway's own: the whole list.
+var (
+	ownState     = gate.Own{Name: pgsql.Prefix + "ReadState", Text: pgsql.StateQuery}
+	ownCatalogue = gate.Own{Name: pgsql.Prefix + "ReadCatalogue", Text: pgsql.CatalogueQuery}
+	ownReject    = gate.Own{Name: pgsql.Prefix + "Reject", Text: rejectText}
+)
+
+// rejectText is what the server gets in place of a refused statement inside a transaction or pipeline: a syntax error in
+// every version, so that the server itself fails the transaction and skips to the end of the pipeline. Its ErrorResponse is
+// replaced by the refusal.
+const rejectText = "refused by gatehouse"
+
+// ownName is the name of the gateway's own prepared statement and portal. Clients may not use names that begin like it.
+const ownName = "gatehouse_own"
+
+// fresh brings the policies, the session's state and the catalogue up to this moment, so that a statement can be judged. In
+// a pipeline it waits for what was sent before.
+func (s *session) fresh(ctx context.Context) (*pgsql.Catalogue, error) {
+	if err := s.g.Refresh(); err != nil {
+		return nil, err
+	}
+	if !s.state.known && s.state.tx != txFailed {
+		if err := s.readState(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.state.checkEncoding(); err != nil {
+		return nil, err
+	}
+	return s.p.catalogues.get(ctx, s)
+}
+
+// readState asks the server what decides how text is read.
+func (s *session) readState(ctx context.Context) error {
+	end := byte(msgSync)
+	if !s.synced {
+		end = msgFlush
+		if err := s.settle(ctx); err != nil {
+			return err
+		}
+		if s.skipping || s.state.tx == txFailed {
+			return nil
+		}
+	}
+	text, err := s.own(ctx, ownState, end)
+	if err != nil {
+		return err
+	}
+	if s.state.version > 0 && bytes.Equal(text, s.state.raw) {
+		s.state.known = true // as it was: what was understood under it stays understood
+		return nil
+	}
+	read, err := pgsql.ParseState(text)
+	if err != nil {
+		return err
+	}
+	s.state.read, s.state.raw, s.state.known = read, text, true
+	s.state.version++
+	s.state.encoding = read.ClientEncoding
+	return nil
+}
+
+// link is the way to a backend for the gateway's own statements.
+type link struct {
+	g  *gate.Gate
+	be *gate.Reader
+}
+
+// own runs one statement of the gateway's own and returns the first column of its first row. It uses the extended
+// protocol under a name of its own, so that it disturbs neither the client's unnamed statement nor a pipeline: end says
+// whether the pipeline ends with it (Sync) or goes on (Flush).
+func (l *link) own(ctx context.Context, o gate.Own, end byte) ([]byte, error) {
+	permit, err := l.g.AskOwn(o)
+	if err != nil {
+		return nil, err
+	}
+	b := appendParse(nil, ownName, o.Text)
+	b = appendBind(b, ownName, ownName)
+	b = appendExecute(b, ownName)
+	b = appendTarget(b, msgClose, 'P', ownName)
+	b = appendTarget(b, msgClose, 'S', ownName)
+	b = appendFrame(b, end, nil)
+	if err := l.g.StageRewrite(permit, gate.RewriteOwn, b); err != nil {
+		return nil, err
+	}
+	if err := l.g.Flush(); err != nil {
+		return nil, err
+	}
+	value, err := l.ownAnswer(ctx, end)
+	out := gate.Outcome{Status: access.StatusOK}
+	if err != nil {
+		out.Status = access.StatusError
+	}
+	if doneErr := l.g.Done(permit, out); err == nil {
+		err = doneErr
+	}
+	return value, err
+}
+
+// ownAnswer reads the answers of own.
+func (l *link) ownAnswer(ctx context.Context, end byte) (value []byte, err error) {
+	closes := 2
+	for {
+		kind, body, err := l.next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		switch kind {
+		case ansDataRow:
+			sc := scan{b: body}
+			if sc.int16() == 1 {
+				value = append([]byte(nil), sc.take(int(sc.int32()))...)
+			}
+		case ansCloseComplete:
+			closes--
+			if closes == 0 && end == msgFlush {
+				return value, nil
+			}
+		case ansReady:
+			if value == nil {
+				return nil, fault.New(fault.Backend, "postgres.own", "the database did not answer the gateway's own question")
+			}
+			return value, nil
+		case ansError:
+			return nil, sayCode("08006", fault.Backend, "the database refused the gateway's own question (SQLSTATE "+errorCode(body)+")",
+				"The backend's role must be able to read the system catalogues.")
+		case ansParseComplete, ansBindComplete, ansCommandComplete, ansNotice, ansParameterStatus, ansNotification:
+		default:
+			return nil, fault.New(fault.Backend, "postgres.own", "the database broke its protocol")
+		}
+	}
+}
+
+// next returns the next whole message of the backend. Its body is valid until the next call.
+func (l *link) next(ctx context.Context) (byte, []byte, error) {
+	need := head
+	for {
+		b := l.be.Unread()
+		kind, size, ok, err := peekHead(b)
+		if err != nil {
+			return 0, nil, err
+		}
+		if ok && size <= len(b) {
+			l.be.Skip(size)
+			return kind, b[head:size], nil
+		}
+		if ok {
+			need = size
+		}
+		if err := l.fill(ctx, need); err != nil {
+			return 0, nil, err
+		}
+	}
+}
+
+// fill reads from the backend.
+func (l *link) fill(ctx context.Context, n int) error {
+	err := l.be.Fill(n)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case fault.KindOf(err) == fault.Malformed:
+		return err
+	}
+	return fault.Wrap(fault.Backend, "postgres.fill", err, "the backend closed the connection")
+}

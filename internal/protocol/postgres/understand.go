@@ -1,0 +1,243 @@
+package postgres
+
+import (
+	"context"
+	"encoding/binary"
+	"sync"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/gate"
+	"gatehouse/internal/sql/pgsql"
+)
+
+// Bounds of the caches of understood texts, in bytes of text (the analysis is a small multiple of it).
+const (
+	sessionTexts = 256 << 10
+	sharedTexts  = 8 << 20
+)
+
+// texts caches by text, in two generations: when the younger is full it becomes the older, and the older is forgotten. What
+// is used stays.
+type texts[V any] struct {
+	young, old map[string]V
+	size, max  int
+}
+
+func newTexts[V any](limit int) *texts[V] {
+	return &texts[V]{young: map[string]V{}, max: limit / 2}
+}
+
+func (t *texts[V]) get(text []byte) (V, bool) {
+	if v, ok := t.young[string(text)]; ok {
+		return v, true
+	}
+	v, ok := t.old[string(text)]
+	if ok {
+		t.put(string(text), v)
+	}
+	return v, ok
+}
+
+func (t *texts[V]) put(text string, v V) {
+	const overhead = 512
+	t.size += len(text) + overhead
+	if t.size > t.max {
+		t.old, t.young, t.size = t.young, map[string]V{}, len(text)+overhead
+	}
+	t.young[text] = v
+}
+
+// sharedCache keeps analyses for all sessions: functions connect, ask one thing and leave.
+type sharedCache struct {
+	mu    sync.Mutex
+	texts *texts[*pgsql.Batch]
+}
+
+// judged is a text as this session understood it, under one catalogue and state.
+type judged struct {
+	stmts []*understood
+	cat   *pgsql.Catalogue
+	state uint64
+}
+
+// understood is one statement, judged for this session.
+type understood struct {
+	a       *pgsql.Analysis
+	h       *gate.Handle
+	outputs []pgsql.Output // of the result, where it has one
+	known   bool           // outputs is complete
+	version uint64         // of the policies under which hide was found out
+	hide    hiding
+}
+
+// hiding is what masks mean for a statement.
+type hiding struct {
+	rows   bool // its result must be rebuilt
+	errors bool // its errors and notices may hold masked values
+	refuse error
+}
+
+// understand analyses a text and judges its statements, or takes both from the cache.
+func (s *session) understand(ctx context.Context, text []byte) (*judged, error) {
+	cat, err := s.fresh(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.cat = cat
+	if j, ok := s.texts.get(text); ok && j.cat == cat && j.state == s.state.version {
+		return j, nil
+	}
+	batch, err := s.analyse(text, cat)
+	if err != nil {
+		return nil, err
+	}
+	j := &judged{cat: cat, state: s.state.version}
+	for _, a := range batch.Statements {
+		j.stmts = append(j.stmts, &understood{a: a, h: s.g.Judge(&a.Statement), outputs: a.Outputs, known: a.OutputsKnown})
+	}
+	s.texts.put(string(text), j)
+	return j, nil
+}
+
+func (s *session) analyse(text []byte, cat *pgsql.Catalogue) (*pgsql.Batch, error) {
+	key := make([]byte, 0, len(text)+len(s.state.raw)+64)
+	key = binary.AppendUvarint(key, uint64(len(s.state.raw)))
+	key = append(append(key, s.state.raw...), cat.Version()...)
+	key = append(append(append(key, 0), s.g.Connection().Name...), 0)
+	key = append(key, text...)
+	c := s.p.texts
+	c.mu.Lock()
+	batch, ok := c.texts.get(key)
+	c.mu.Unlock()
+	if ok {
+		return batch, nil
+	}
+	batch, err := s.p.analyzer.Analyze(string(text), cat, s.state.read)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	c.texts.put(string(key), batch)
+	c.mu.Unlock()
+	return batch, nil
+}
+
+// resolve completes statements that mean another by name: EXECUTE, FETCH. What they name is judged again, with the state
+// of this moment.
+func (s *session) resolve(ctx context.Context, u *understood) (*understood, error) {
+	switch {
+	case u.a.Execute != "":
+		p := s.stmts[u.a.Execute]
+		if p == nil {
+			return nil, sayCode("26000", fault.NotFound, "prepared statement \""+u.a.Execute+"\" does not exist in this session", "")
+		}
+		return s.through(ctx, u, p.text)
+	case u.a.Fetch != "":
+		c := s.cursors[u.a.Fetch]
+		if c == nil {
+			return nil, sayCode("34000", fault.NotFound, "cursor \""+u.a.Fetch+"\" was not declared in this session", "")
+		}
+		return s.combine(u, c.u), nil
+	}
+	return u, nil
+}
+
+// through judges u as the text that it runs.
+func (s *session) through(ctx context.Context, u *understood, text string) (*understood, error) {
+	j, err := s.understand(ctx, []byte(text))
+	if err != nil {
+		return nil, err
+	}
+	if len(j.stmts) != 1 {
+		return nil, fault.New(fault.Malformed, "postgres.through", "a prepared statement must be one statement")
+	}
+	return s.combine(u, j.stmts[0]), nil
+}
+
+// combine makes one statement of u's text and what inner does.
+func (s *session) combine(u, inner *understood) *understood {
+	st := u.a.Statement
+	st.Actions = append(append([]access.Action(nil), st.Actions...), inner.h.Statement().Actions...)
+	st.Tested = append(append([]string(nil), st.Tested...), inner.h.Statement().Tested...)
+	st.Bounded = inner.a.Bounded
+	a := *u.a
+	a.ChangesState = a.ChangesState || inner.a.ChangesState
+	a.ChangesCatalogue = a.ChangesCatalogue || inner.a.ChangesCatalogue
+	return &understood{a: &a, h: s.g.Judge(&st), outputs: inner.outputs, known: inner.known}
+}
+
+// quiet are the verbs whose errors and notices can hold nothing but what the statement itself names: no trigger, function
+// or rule of a user runs in them.
+var quiet = map[string]bool{
+	"Select": true, "Evaluate": true, "Describe": true, "Show": true, "Transaction": true, "SetConfig": true,
+	"Prepare": true, "Deallocate": true, "Discard": true, "CloseCursor": true, "Listen": true, "Unlisten": true,
+}
+
+// hides finds out what the masks of this moment mean for a statement.
+func (s *session) hides(u *understood) hiding {
+	if u.version == s.g.Version() && u.version != 0 {
+		return u.hide
+	}
+	u.version, u.hide = s.g.Version(), hiding{}
+	m := s.g.Masks()
+	if m == nil {
+		return u.hide
+	}
+	u.hide.rows = len(m.Detect()) > 0
+	if !m.Fields() {
+		if c := u.a.Copy; c != nil && c.ToClient && u.hide.rows && !plainCopy(c) {
+			u.hide.refuse = errCopyForm
+		}
+		return u.hide
+	}
+	u.hide.errors = u.h.Sensitive()
+	for _, a := range u.h.Statement().Actions {
+		u.hide.errors = u.hide.errors || !quiet[a.Name[len(pgsql.Prefix):]]
+	}
+	unproven := s.unproven(m, u, &u.hide)
+	for _, f := range u.a.Copied {
+		if _, ok := m.Field(f); ok {
+			u.hide.refuse = fault.New(fault.Denied, "postgres.hides", "permission denied: %s is masked for you and cannot be copied into another object", f)
+		}
+	}
+	if c := u.a.Copy; c != nil && c.ToClient && u.hide.rows && !plainCopy(c) {
+		u.hide.refuse = errCopyForm
+	}
+	if unproven && s.g.Connection().Unproven == "refuse" {
+		u.hide.refuse = &fault.Error{Op: "postgres.hides", Kind: fault.Denied,
+			Say:  "permission denied: a column of this result cannot be proven free of masked fields",
+			Hint: "Select the columns that you need by name, without functions of your own."}
+	}
+	return u.hide
+}
+
+var errCopyForm = &fault.Error{Op: "postgres.hides", Kind: fault.Denied,
+	Say:  "permission denied: this COPY holds masked columns in a form that the gateway does not rebuild",
+	Hint: "Use the format's default delimiter, null, quote, escape and encoding."}
+
+// unproven looks at every output; it reports whether one could be anything.
+func (s *session) unproven(m access.Masks, u *understood, h *hiding) bool {
+	outputs, known := u.outputs, u.known
+	if c := u.a.Copy; c != nil {
+		if !c.ToClient {
+			return false
+		}
+		outputs, known = c.Outputs, c.OutputsKnown
+	} else if !u.a.ReturnsRows && u.a.Fetch == "" && u.a.Execute == "" {
+		return false
+	}
+	open := !known
+	for i := range outputs {
+		open = open || !outputs[i].Proven
+		for _, f := range outputs[i].Fields {
+			if _, ok := m.Field(f); ok {
+				h.rows, h.errors = true, true
+			}
+		}
+	}
+	if open {
+		h.rows, h.errors = true, true
+	}
+	return open
+}

@@ -1,0 +1,262 @@
+// Package session is the data path of one client connection, readable from top to bottom in Serve: accept, verify the
+// token, open the gate, log in to the backend, relay, close. It knows no protocol: it is given a wire.Protocol value.
+//
+// It also keeps the register of live sessions: their number is bounded, a lock or an expired token ends them, and a drain
+// waits for their transactions.
+package session
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/gate"
+	"gatehouse/internal/wire"
+)
+
+// Identity turns a token into a principal.
+type Identity interface {
+	Verify(ctx context.Context, token access.Secret) (*access.Principal, error)
+}
+
+// Options is what a Server needs. All but Idle are required.
+type Options struct {
+	Gate     *gate.Services
+	Identity Identity
+	// Refusal returns a reference, and what a client is told about a failed login.
+	Refusal func(err error) (ref string, told error)
+	NewID   func() (string, error)
+	Log     *slog.Logger
+
+	Sessions int           // at once
+	Login    time.Duration // from accept to the end of login
+	Idle     time.Duration // longest silence of a client; 0 means until its token expires
+	Grace    time.Duration // how long a session outlives its token
+}
+
+// Server serves client connections of every protocol.
+type Server struct {
+	o    Options
+	mu   sync.Mutex
+	live map[*live]struct{}
+	gone sync.WaitGroup
+	shut bool // no new logins: the gateway drains
+}
+
+// live is one session in the register.
+type live struct {
+	principal  string
+	connection string
+	end        context.CancelCauseFunc
+	drain      func()
+}
+
+// NewServer returns a server without sessions.
+func NewServer(o Options) *Server { return &Server{o: o, live: map[*live]struct{}{}} }
+
+// Serve runs one client connection to its end, and closes it.
+func (s *Server) Serve(ctx context.Context, conn net.Conn, p wire.Protocol, h wire.Hello) {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	defer func() { _ = conn.Close() }()
+	me := &live{end: end}
+	full := s.enter(me)
+	defer s.leave(me)
+
+	_ = conn.SetDeadline(s.o.Gate.Clock().Add(s.o.Login))
+	sess, err := p.Accept(ctx, conn, h)
+	if err != nil {
+		s.debug("accept", conn, err)
+		return
+	}
+	if full != nil {
+		sess.Refuse(full)
+		return
+	}
+	g, principal, err := s.login(ctx, conn, p, sess, h.Limits)
+	if err != nil {
+		sess.Refuse(err)
+		return
+	}
+	err = s.run(ctx, me, conn, sess, g, principal)
+	g.Close(sess.Farewell(), err)
+	if err != nil {
+		s.o.Log.Info("session ended", "session", g.Caller().Session, "connection", g.Connection().Name, "reason", err.Error())
+		_ = conn.SetDeadline(s.o.Gate.Clock().Add(time.Second))
+		sess.Refuse(err)
+	}
+}
+
+// login verifies the token and opens the gate: promise 1 is kept here, and in gate.Open.
+func (s *Server) login(ctx context.Context, conn net.Conn, p wire.Protocol, sess wire.Session, l gate.Limits) (*gate.Gate, *access.Principal, error) {
+	claim := sess.Login()
+	principal, err := s.o.Identity.Verify(ctx, claim.Token)
+	claim.Token.Wipe()
+	if err != nil {
+		return nil, nil, s.refused(conn, p, claim, err)
+	}
+	id, err := s.o.NewID()
+	if err != nil {
+		return nil, nil, err
+	}
+	caller := gate.Caller{Session: id, Principal: principal, Peer: conn.RemoteAddr().String(), Protocol: p.Name}
+	g, err := gate.Open(ctx, s.o.Gate, caller, claim.Connection, wire.Connect(p.Name, claim.Connection), sess.Conn(), l)
+	if err != nil {
+		s.o.Log.Warn("login refused", "principal", principal.ID(), "connection", claim.Connection, "peer", caller.Peer, "reason", err.Error())
+		return nil, nil, err
+	}
+	return g, principal, nil
+}
+
+// refused records a login without a valid token. Every one of them is told the same, with a reference; the log and the
+// audit log hold the reason.
+func (s *Server) refused(conn net.Conn, p wire.Protocol, claim wire.Login, why error) error {
+	ref, told := s.o.Refusal(why)
+	s.o.Log.Warn("authentication failed", "ref", ref, "peer", conn.RemoteAddr().String(), "connection", claim.Connection, "reason", why.Error())
+	seq, err := s.o.Gate.Recorder.Append(&access.Event{Kind: access.EventLoginRefused, Time: s.o.Gate.Clock(),
+		Connection: claim.Connection, Protocol: p.Name, Peer: conn.RemoteAddr().String(), Ref: ref, Reason: why.Error()})
+	if err == nil {
+		err = s.o.Gate.Recorder.Barrier(seq)
+	}
+	if err != nil {
+		return err
+	}
+	return told
+}
+
+// run logs in to the backend and relays until the client leaves, the token expires, or somebody ends the session.
+func (s *Server) run(ctx context.Context, me *live, conn net.Conn, sess wire.Session, g *gate.Gate, principal *access.Principal) error {
+	if p := g.Connection().Type; p != g.Caller().Protocol {
+		return fault.New(fault.Denied, "session.run", "connection %s speaks another protocol than this listener", g.Connection().Name)
+	}
+	if err := s.admit(me, principal, g.Connection()); err != nil {
+		return err
+	}
+	opening, done := context.WithTimeout(ctx, s.o.Login)
+	err := sess.Open(opening, g)
+	done()
+	if err != nil {
+		return err
+	}
+	_ = conn.SetDeadline(time.Time{})
+	ctx, cancel := context.WithDeadlineCause(ctx, principal.Expires.Add(s.o.Grace), errExpired)
+	defer cancel()
+	s.watch(me, sess)
+	return sess.Relay(ctx)
+}
+
+var (
+	errExpired = &fault.Error{Op: "session.run", Kind: fault.Unauthenticated, Say: "the token of this session has expired",
+		Hint: "Connect again with a fresh token."}
+	errFull = &fault.Error{Op: "session.Serve", Kind: fault.Unavailable, Say: "too many sessions on this gateway",
+		Hint: "Try again, or raise limits.max_sessions."}
+	errDraining = &fault.Error{Op: "session.Serve", Kind: fault.Unavailable, Say: "the gateway is shutting down",
+		Hint: "Connect again."}
+)
+
+// enter registers a connection, and says why it may not become a session. It is registered all the same: the refusal is
+// said in the protocol's words, and a flood is bounded by twice the limit.
+func (s *Server) enter(me *live) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.live[me] = struct{}{}
+	s.gone.Add(1)
+	switch {
+	case s.shut:
+		return errDraining
+	case len(s.live) > s.o.Sessions:
+		if len(s.live) > 2*s.o.Sessions {
+			me.end(errFull)
+		}
+		return errFull
+	}
+	return nil
+}
+
+func (s *Server) leave(me *live) {
+	s.mu.Lock()
+	delete(s.live, me)
+	s.mu.Unlock()
+	s.gone.Done()
+}
+
+// admit counts the sessions of a connection that has a limit of its own.
+func (s *Server) admit(me *live, p *access.Principal, c *access.Connection) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for l := range s.live {
+		if l.connection == c.Name {
+			n++
+		}
+	}
+	if c.MaxSessions > 0 && n >= c.MaxSessions {
+		return &fault.Error{Op: "session.admit", Kind: fault.Unavailable, Say: "too many sessions on connection " + c.Name,
+			Hint: "Close sessions, or raise max_sessions of the connection."}
+	}
+	me.principal, me.connection = p.ID(), c.Name
+	return nil
+}
+
+// watch lets a drain reach the session.
+func (s *Server) watch(me *live, sess wire.Session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	me.drain = sess.Drain
+	if s.shut {
+		sess.Drain()
+	}
+}
+
+// Count returns the number of live sessions.
+func (s *Server) Count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.live)
+}
+
+// End ends every session now, for the reason that its client and the log are told.
+func (s *Server) End(why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for l := range s.live {
+		l.end(why)
+	}
+}
+
+// Drain refuses new logins, asks every session to end when its transaction does, and waits. When ctx ends first, the
+// rest are ended where they are.
+func (s *Server) Drain(ctx context.Context) {
+	s.mu.Lock()
+	s.shut = true
+	for l := range s.live {
+		if l.drain != nil {
+			l.drain()
+		} else {
+			l.end(errDraining)
+		}
+	}
+	s.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		s.gone.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		s.End(errDraining)
+		<-done
+	}
+}
+
+func (s *Server) debug(what string, conn net.Conn, err error) {
+	if !errors.Is(err, wire.ErrServed) {
+		s.o.Log.Debug(what, "peer", conn.RemoteAddr().String(), "reason", err.Error())
+	}
+}

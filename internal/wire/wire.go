@@ -1,0 +1,88 @@
+// Package wire is the contract between a protocol and the rest of Gatehouse: a protocol is one value, made in one folder,
+// named in one list (internal/protocol). Nothing else knows its name.
+//
+// A stream protocol accepts a client's connection, learns which connection and token it claims (Login), logs in to a
+// backend with the vault's credential (Open), and relays: every action asks the gate first (Relay). wiretest is the suite
+// that every protocol passes.
+package wire
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"time"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/gate"
+	"gatehouse/internal/mask"
+)
+
+// Protocol is one protocol, as its folder exports it.
+type Protocol struct {
+	Name    string // as connections name it in `type`
+	Address string // where its listener listens unless told otherwise
+	Verbs   []Verb // the closed list of its actions
+	// Accept speaks with a fresh client until it is known which connection it wants and with which token. ErrServed means
+	// that the connection was something shorter, and is over.
+	Accept func(ctx context.Context, conn net.Conn, h Hello) (Session, error)
+	// Test logs in to a backend and out again.
+	Test func(ctx context.Context, l gate.Lease) error
+}
+
+// Verb is one action name.
+type Verb struct {
+	Name    string // "type:Verb"
+	Implied bool   // whoever may connect may do it, unless denied: it touches no data of users
+	About   string // one line for people
+}
+
+// ErrServed is returned by Accept when the connection asked for something shorter than a session, and got it.
+var ErrServed = errors.New("served without a session")
+
+// Hello is what a listener knows about a fresh connection.
+type Hello struct {
+	TLS       *tls.Config // always there
+	Plaintext bool        // the listener is on loopback, and its configuration says that tokens may come in clear
+	Limits    gate.Limits
+}
+
+// Session is one client connection, as its protocol's folder speaks it.
+type Session interface {
+	// Login is what the client claims: not yet believed.
+	Login() Login
+	// Open logs in to a backend and tells the client that it may begin. g is the session's gate.
+	Open(ctx context.Context, g *gate.Gate) error
+	// Relay is the loop: every action asks first. Revocation arrives as the cause of ctx. nil means that the client left.
+	Relay(ctx context.Context) error
+	// Refuse says no in the protocol's own words, in any state.
+	Refuse(err error)
+	// Conn is the connection to the client, with TLS on it where that was agreed.
+	Conn() net.Conn
+	// Farewell is what a polite client tells a backend before it leaves; may be nil.
+	Farewell() []byte
+	// Drain asks the session to end as soon as no transaction is open and no answer is due. Any goroutine may call it.
+	Drain()
+}
+
+// Login is a claim: a connection and a token.
+type Login struct {
+	Connection string
+	Token      access.Secret
+	Client     string // what the client calls itself, for the record
+}
+
+// Connect is the statement that a login asks for, in every protocol: type:Connect on the connection.
+func Connect(protocol, connection string) access.Statement {
+	return access.Statement{Normal: "connect", Bounded: true,
+		Actions: []access.Action{{Name: protocol + ":Connect", Resource: access.Resource(connection)}}}
+}
+
+// Deps is what protocols are built from.
+type Deps struct {
+	Mask   *mask.Key
+	Clock  func() time.Time
+	Random interface{ Read([]byte) (int, error) }
+	Log    *slog.Logger
+}

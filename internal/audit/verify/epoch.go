@@ -55,17 +55,21 @@ func (e *epoch) verify(lastOne bool) error {
 	if err := e.advance(); err != nil {
 		return err
 	}
+	if err := e.read(); err != nil {
+		return e.sharpen(err)
+	}
+	r := &e.v.report
+	r.Epochs = append(r.Epochs, Epoch{Number: e.number, Origin: e.head.origin(), First: e.head.epochFirst, Last: e.next - 1})
+	return nil
+}
+
+func (e *epoch) read() error {
 	for i, name := range e.files {
 		if err := e.segment(name, i); err != nil {
 			return err
 		}
 	}
-	if err := e.finish(); err != nil {
-		return err
-	}
-	r := &e.v.report
-	r.Epochs = append(r.Epochs, Epoch{Number: e.number, Origin: e.head.origin(), First: e.head.epochFirst, Last: e.next - 1})
-	return nil
+	return e.finish()
 }
 
 // prepare finds the files, and the checkpoints that are not in the history.

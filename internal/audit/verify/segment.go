@@ -71,7 +71,7 @@ type segment struct {
 
 // newSegment reads the header of a segment of size bytes.
 func newSegment(r io.Reader, size int64) (*segment, error) {
-	s := &segment{r: bufio.NewReaderSize(r, 256<<10), size: size, crc: crc32.MakeTable(crc32.Castagnoli)}
+	s := &segment{r: bufio.NewReaderSize(r, 64<<10), size: size, crc: crc32.MakeTable(crc32.Castagnoli)}
 	raw, err := s.r.Peek(int(min(size, longestHeader)))
 	if err != nil {
 		return nil, err

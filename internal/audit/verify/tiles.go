@@ -97,6 +97,22 @@ func (e *epoch) locate(c *checkpoint) error {
 	return rough
 }
 
+// sharpen looks for a fault earlier than the one that was found. Records that were dropped and the others numbered
+// anew show first where a segment ends; the tiles, where the next checkpoint vouches for them, know the record itself.
+func (e *epoch) sharpen(err error) error {
+	var found, earlier *Fault
+	if !errors.As(err, &found) || e.pending == nil || found.Seq == 0 {
+		return err
+	}
+	if signers, serr := e.pending.signers(e.v.keys); serr != nil || len(signers) == 0 {
+		return err
+	}
+	if errors.As(e.locate(e.pending), &earlier) && earlier.File != e.pending.file && earlier.Seq < found.Seq {
+		return earlier
+	}
+	return err
+}
+
 // errNoTile means that the tiles do not reach far enough.
 var errNoTile = errors.New("a tile is missing")
 

@@ -1,8 +1,6 @@
 package mask
 
-import (
-	"bytes"
-)
+import "bytes"
 
 // Bounds of a number written in groups.
 const (
@@ -17,6 +15,16 @@ type grouped struct {
 	stops  [maxGroups]int  // after each group: the place in the text
 	sep    byte            // the separator, the same throughout; 0 where there is one group
 	groups int
+}
+
+// among reports whether set, a few bytes, holds c.
+func among(c byte, set string) bool {
+	for i := 0; i < len(set); i++ {
+		if set[i] == c {
+			return true
+		}
+	}
+	return false
 }
 
 // size returns the number of digits in group i.
@@ -41,7 +49,7 @@ func readGroups(text []byte, i int, seps string) (g grouped) {
 		}
 		g.ends[g.groups], g.stops[g.groups] = n, i
 		g.groups++
-		if i+1 >= len(text) || !isDigit(text[i+1]) || bytes.IndexByte([]byte(seps), text[i]) < 0 || (g.sep != 0 && text[i] != g.sep) {
+		if i+1 >= len(text) || !isDigit(text[i+1]) || !among(text[i], seps) || (g.sep != 0 && text[i] != g.sep) {
 			return g
 		}
 		g.sep = text[i]

@@ -257,7 +257,7 @@ func (f *finder) atDigit(spans []span, i int) []span {
 	if i > 0 {
 		before = text[i-1]
 	}
-	if end+1 < len(text) && isDigit(text[end+1]) {
+	if end+1 < len(text) && isDigit(text[end+1]) && among(text[end], " -.") {
 		sep = text[end]
 	}
 	if size >= 13 || (size == 4 && (sep == ' ' || sep == '-')) {
@@ -266,7 +266,8 @@ func (f *finder) atDigit(spans []span, i int) []span {
 	if size == 9 || (size == 3 && sep != 0) {
 		spans = f.try(spans, ssn, i)
 	}
-	if before == '(' || (text[i] == '0' && size > 1) || (sep != 0 && (size == 3 || text[i] == '1' && size == 1)) {
+	zeros := text[i] == '0' && size > 1 && text[i+1] == '0'
+	if before == '(' || zeros || (sep != 0 && (size == 3 || text[i] == '0' && size > 1 || text[i] == '1' && size == 1)) {
 		spans = f.try(spans, phone, i)
 	}
 	if isWord(before) {

@@ -52,6 +52,12 @@ func serverUser() (owner, error) {
 	return owner{&syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
 }
 
+// ServerCredential is the user that servers which refuse to run as root run as; nil where this process is not root.
+func ServerCredential() (*syscall.Credential, error) {
+	o, err := serverUser()
+	return o.credential, err
+}
+
 func (o owner) attr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Credential: o.credential} }
 
 func (o owner) own(path string) error {

@@ -1,0 +1,127 @@
+package audit
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
+	"gatehouse/internal/access"
+)
+
+// anyString draws strings as hostile clients send them: text, control bytes, bytes that are not UTF-8.
+func anyString() *rapid.Generator[string] {
+	return rapid.OneOf(
+		rapid.String(),
+		rapid.SampledFrom([]string{"", "\x00", "\"\\\n\t\r", "\u2028</script>", "{\"base64\":\"\"}", "\xff\xfe", "caf\xe9", "\xed\xa0\x80"}),
+		rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) }),
+	)
+}
+
+func validString() *rapid.Generator[string] {
+	return rapid.Map(anyString(), func(s string) string { return strings.ToValidUTF8(s, "?") })
+}
+
+func anyClaim(depth int) *rapid.Generator[any] {
+	leaves := []*rapid.Generator[any]{
+		rapid.Just[any](nil), rapid.Bool().AsAny(), rapid.Int64().AsAny(), validString().AsAny(),
+		rapid.SampledFrom([]any{0.5, -1e300, 1e-9}),
+	}
+	if depth > 0 {
+		leaves = append(leaves,
+			rapid.SliceOfN(rapid.Deferred(func() *rapid.Generator[any] { return anyClaim(depth - 1) }), 0, 3).AsAny(),
+			rapid.MapOfN(validString(), rapid.Deferred(func() *rapid.Generator[any] { return anyClaim(depth - 1) }), 0, 3).AsAny())
+	}
+	return rapid.OneOf(leaves...)
+}
+
+func anyEvent() *rapid.Generator[access.Event] {
+	return rapid.Custom(func(t *rapid.T) access.Event {
+		str := func(name string) string { return anyString().Draw(t, name) }
+		strs := func(name string) []string { return rapid.SliceOfN(anyString(), 0, 3).Draw(t, name) }
+		e := access.Event{
+			Kind: access.EventKind(str("kind")), Time: time.Unix(0, rapid.Int64Range(0, 1<<61).Draw(t, "time")).UTC(),
+			Session: str("session"), Action: rapid.Uint64().Draw(t, "action"), Principal: str("principal"),
+			Claims: rapid.MapOfN(validString(), anyClaim(2), 0, 3).Draw(t, "claims"), Roles: strs("roles"),
+			Connection: str("connection"), Protocol: str("protocol"), Peer: str("peer"), Text: str("text"),
+			Fingerprint: str("fingerprint"), Params: strs("params"), Effect: str("effect"),
+			Because: access.Because{Policy: str("because"), Statement: rapid.Int().Draw(t, "statement"), Guardrail: rapid.Bool().Draw(t, "guardrail")},
+			Policy:  rapid.Uint64().Draw(t, "policy"), Approval: str("approval"), Status: access.Status(str("status")),
+			Rows: rapid.Int64().Draw(t, "rows"), Bytes: rapid.Int64().Draw(t, "bytes"), Masked: rapid.Int64().Draw(t, "masked"),
+			Code: str("code"), Backend: time.Duration(rapid.Int64().Draw(t, "backend")), Ref: str("ref"), Reason: str("reason"),
+			Detail: rapid.MapOfN(validString(), anyString(), 0, 3).Draw(t, "detail"),
+		}
+		for range rapid.IntRange(0, 2).Draw(t, "actions") {
+			e.Actions = append(e.Actions, access.Action{Name: str("name"), Resource: str("resource"), Fields: strs("fields")})
+		}
+		if rapid.Bool().Draw(t, "result") {
+			cell := rapid.Ptr(anyString(), true)
+			e.Result = &access.Result{
+				Columns:   strs("columns"),
+				Rows:      rapid.SliceOfN(rapid.SliceOfN(cell, 0, 3), 0, 3).Draw(t, "cells"),
+				Truncated: rapid.Bool().Draw(t, "truncated"),
+			}
+		}
+		return e
+	})
+}
+
+func TestEveryEventIsReadBackExactly(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		want := anyEvent().Draw(t, "event")
+		b, err := appendEvent(nil, &want, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !json.Valid(b) || !utf8.Valid(b) {
+			t.Fatalf("not JSON: %q", b)
+		}
+		got, err := decodeEvent(b)
+		if err != nil {
+			t.Fatalf("%v in %q", err, b)
+		}
+		if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" {
+			t.Fatalf("%s\nin %q", d, b)
+		}
+		again, err := appendEvent(nil, &got, time.Time{})
+		if err != nil || string(again) != string(b) {
+			t.Fatalf("%q\nis written a second time as\n%q", b, again)
+		}
+	})
+}
+
+func TestEventsAreWrittenInOneOrderWithoutZeros(t *testing.T) {
+	b, err := appendEvent(nil, &access.Event{Kind: access.EventSessionClosed, Session: "s"}, time.Unix(1, 5).UTC())
+	if want := `{"kind":"session.closed","time":"1970-01-01T00:00:01.000000005Z","session":"s"}`; err != nil || string(b) != want {
+		t.Errorf("%s, %v\nwant %s", b, err, want)
+	}
+}
+
+func TestClaimsThatNestTooDeepAreRefused(t *testing.T) {
+	var v any = "x"
+	for range maxClaimDepth + 2 {
+		v = []any{v}
+	}
+	if _, err := appendEvent(nil, &access.Event{Claims: map[string]any{"c": v}}, time.Time{}); err == nil {
+		t.Error("claims without a bound on their depth were taken")
+	}
+}
+
+func FuzzDecodeEvent(f *testing.F) {
+	f.Add([]byte(`{"kind":"action.intended","text":{"base64":"/w=="},"claims":{"a":[1,2.5,null]}}`))
+	f.Add([]byte(`{"result":{"columns":["a"],"rows":[["b",null]]}}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		e, err := decodeEvent(b)
+		if err != nil {
+			return
+		}
+		if _, err := appendEvent(nil, &e, time.Time{}); err != nil && !strings.Contains(err.Error(), "claims nest") {
+			t.Fatal(err)
+		}
+	})
+}

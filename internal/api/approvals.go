@@ -29,7 +29,7 @@ type approvalID struct {
 }
 
 type answerInput struct {
-	approvalID
+	ID   string `path:"id" minLength:"1" maxLength:"64"`
 	Body message.AnswerRequest
 }
 
@@ -226,7 +226,7 @@ func (s *Server) tell(ctx context.Context, out eventWriter, a *access.Approval) 
 	if err != nil {
 		return err
 	}
-	return out.write("event: approval\nid: %s\ndata: %s\n\n", a.ID, b)
+	return out.write("event: approval\ndata: %s\n\n", b) // JSON has no line breaks
 }
 
 // eventWriter writes server-sent events, each within writeTimeout: the server's own deadline is for whole answers.

@@ -31,8 +31,9 @@ type documentInput struct {
 }
 
 type deleteInput struct {
-	documentInput
-	DryRun bool `query:"dry_run" doc:"Say what would happen and change nothing"`
+	Kind   string `path:"kind" enum:"Issuer,Policy,Connection,Role"`
+	Name   string `path:"name" maxLength:"256"`
+	DryRun bool   `query:"dry_run" doc:"Say what would happen and change nothing"`
 }
 
 type applyInput struct{ Body message.ApplyRequest }

@@ -18,7 +18,7 @@ type secretName struct {
 }
 
 type putSecretInput struct {
-	secretName
+	Name    string `path:"name" minLength:"1" maxLength:"128" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]*$"`
 	RawBody []byte `contentType:"application/octet-stream" required:"true" doc:"The value itself, byte for byte"`
 }
 

@@ -1,0 +1,83 @@
+// Package mutants is how the test suite proves that it can fail: each mutant removes one check on the way of a statement,
+// and names the test that must turn red. TestMutants keeps the table current in every run, and with MUTANTS=1 (which is
+// `make mutants`) runs every one of them.
+package mutants
+
+// mutant is one check that is taken away: by replacing, in one file, one text that is there once.
+type mutant struct {
+	check   string // what is removed, in words
+	file    string
+	find    string
+	replace string
+	pkg     string // where the test is
+	test    string // the test that turns red
+}
+
+// table holds the checks in the order in which a statement meets them.
+var table = []mutant{
+	{
+		check: "token: its signature", file: "internal/identity/verifier.go",
+		find: "if refusal := u.checkSignature(i, keys); refusal != nil {", replace: "if refusal := u.checkSignature(i, keys); false {",
+		pkg: "./e2e", test: "TestNoTokenNoByte",
+	},
+	{
+		check: "token: a refused one ends the login", file: "internal/session/session.go",
+		find: "claim.Token.Wipe()\n\tif err != nil {", replace: "claim.Token.Wipe()\n\tif err != nil {\n\t\tprincipal, err = &access.Principal{Issuer: \"x\", Subject: \"fn:reader\", Expires: s.o.Gate.Clock().Add(time.Hour)}, nil\n\t}\n\tif err != nil {",
+		pkg: "./e2e", test: "TestNoTokenNoByte",
+	},
+	{
+		check: "role: it must allow the connection", file: "internal/gate/gate.go",
+		find: "v := g.decide(g.Judge(&connect), nil, nil)\n\tif v.Effect != access.Allow {", replace: "v := g.decide(g.Judge(&connect), nil, nil)\n\tif false {",
+		pkg: "./e2e", test: "TestRoleMustAllowTheConnection",
+	},
+	{
+		check: "deny: what is not allowed is refused", file: "internal/gate/ask.go",
+		find: "if v.Effect != access.Allow {\n\t\treturn Permit{}, g.refuse(h, r, v)", replace: "if false {\n\t\treturn Permit{}, g.refuse(h, r, v)",
+		pkg: "./e2e", test: "TestPsql",
+	},
+	{
+		check: "mask: a masked field must not steer what a statement does", file: "internal/gate/ask.go",
+		find: "if v.Effect != access.Deny && h.oracle != \"\" {", replace: "if false {",
+		pkg: "./e2e", test: "TestMaskedLeavesInNoForm",
+	},
+	{
+		check: "approval: it is waited for", file: "internal/gate/ask.go",
+		find: "if approval, v, err = g.hold(ctx, h, r, v); err != nil {", replace: "if v.Effect = access.Allow; err != nil {",
+		pkg: "./e2e", test: "TestApprovalIsForOneThing",
+	},
+	{
+		check: "approval: decided again after the wait", file: "internal/gate/hold.go",
+		find: "if v.Effect == access.Deny {\n\t\treturn \"\", v, nil", replace: "if false {\n\t\treturn \"\", v, nil",
+		pkg: "./e2e", test: "TestDecidedAgainAfterTheWait",
+	},
+	{
+		check: "approval: nobody answers their own", file: "internal/approval/answer.go",
+		find: "if a.Principal == \"\" || reviewer.ID() == a.Principal {", replace: "if false {",
+		pkg: "./internal/approval", test: "TestNobodyApprovesTheirOwn",
+	},
+	{
+		check: "approval: people answer, workloads do not", file: "internal/approval/answer.go",
+		find: "if reviewer == nil || reviewer.Kind != access.Person && reviewer.Kind != access.Operator {", replace: "if false {",
+		pkg: "./internal/approval", test: "TestNobodyApprovesTheirOwn",
+	},
+	{
+		check: "approval: its digest", file: "internal/approval/answer.go",
+		find: "sameDigest&samePrincipal != 1", replace: "samePrincipal != 1 && sameDigest == 0",
+		pkg: "./internal/approval", test: "TestSpendForSomethingElse",
+	},
+	{
+		check: "record: the intent is on record before the bytes leave", file: "internal/gate/send.go",
+		find: "if b.seq > 0 {", replace: "if false {",
+		pkg: "./internal/protocol/postgres", test: "TestConformance",
+	},
+	{
+		check: "mask: hidden columns are hidden", file: "internal/protocol/postgres/rows.go",
+		find: "if c.hidden {\n\t\tout, null = s.hide(dst, c, v)", replace: "if false {\n\t\tout, null = s.hide(dst, c, v)",
+		pkg: "./e2e", test: "TestPsql",
+	},
+	{
+		check: "bound: a condition that cannot restrict is none", file: "internal/sql/pgsql/dml.go",
+		find: "w.an.Bounded = w.an.Bounded && restricts(where, it)", replace: "w.an.Bounded = w.an.Bounded && where != nil",
+		pkg: "./e2e", test: "TestApprovalIsForOneThing",
+	},
+}

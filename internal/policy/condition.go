@@ -113,7 +113,7 @@ func (l *language) compile(text string) (*condition, []conditionError) {
 	}
 	ast, issues := l.env.Compile(text)
 	if issues != nil && issues.Err() != nil {
-		return nil, conditionErrors(text, issues)
+		return nil, l.errors(text, issues)
 	}
 	if ast.OutputType() != cel.BoolType {
 		return nil, []conditionError{{say: fmt.Sprintf("a condition must be true or false; this one is a %s",
@@ -139,19 +139,37 @@ func (l *language) options(ast *cel.Ast) []cel.ProgramOption {
 	return opts
 }
 
-func conditionErrors(text string, issues *cel.Issues) []conditionError {
+func (l *language) errors(text string, issues *cel.Issues) []conditionError {
 	var all []conditionError
 	for _, e := range issues.Errors() {
 		if len(all) == 3 { // what follows is mostly echoes of the first
 			break
 		}
 		say := strings.TrimSuffix(e.Message, " (in container '')")
+		if strings.HasPrefix(say, "undeclared reference to") {
+			say = l.unknownVariable(text, e.Location.Line(), e.Location.Column(), say)
+		}
 		all = append(all, conditionError{say: say, caret: pointAt(text, e.Location.Line(), e.Location.Column())})
 	}
 	if len(all) == 0 {
 		all = append(all, conditionError{say: issues.Err().Error()})
 	}
 	return all
+}
+
+// unknownVariable words the error about an unknown name, which CEL gives without what follows its first dot.
+func (l *language) unknownVariable(text string, line, column int, otherwise string) string {
+	lines := strings.Split(text, "\n")
+	if line < 1 || line > len(lines) || column < 0 || column > len(lines[line-1]) {
+		return otherwise
+	}
+	rest := lines[line-1][column:]
+	name := rest[:len(rest)-len(strings.TrimLeft(rest, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_."))]
+	if name == "" {
+		return otherwise
+	}
+	known := keys(l.reads)
+	return fmt.Sprintf("undeclared name %s%s; known: %s", name, didYouMean(name, known), strings.Join(known, ", "))
 }
 
 // pointAt shows one line of a condition (counted from 1) with a caret below a column (counted from 0, in characters).

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"errors"
 	"fmt"
 
 	"gatehouse/internal/access"
@@ -38,16 +37,17 @@ func (p *Problem) Unwrap() error {
 
 // Problems returns the problems in an error of Compile, in the order of the documents.
 func Problems(err error) []*Problem {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+	switch e := err.(type) { //nolint:errorlint // it walks the tree itself
+	case *Problem:
+		return []*Problem{e}
+	case interface{ Unwrap() []error }:
 		var all []*Problem
-		for _, e := range joined.Unwrap() {
-			all = append(all, Problems(e)...)
+		for _, inner := range e.Unwrap() {
+			all = append(all, Problems(inner)...)
 		}
 		return all
-	}
-	var p *Problem
-	if errors.As(err, &p) {
-		return []*Problem{p}
+	case interface{ Unwrap() error }:
+		return Problems(e.Unwrap())
 	}
 	return nil
 }

@@ -197,6 +197,9 @@ func (s *statementChecker) maskWith() access.Mask {
 		}
 		return access.Mask{Strategy: access.MaskTruncate, Unit: w.Truncate.To}
 	}
+	if w.Partial != nil || w.Truncate != nil {
+		s.add(path, "with holds more than one mask: give one of redact, hash, null, partial, truncate")
+	}
 	words := []string{string(access.MaskRedact), string(access.MaskHash), string(access.MaskNull)}
 	if !slices.Contains(words, w.Word) {
 		s.add(path, "unknown mask %q; one of redact, hash, null, {partial: {keep_last: 4}}, {truncate: {to: year}}%s",

@@ -42,9 +42,10 @@ type Authority struct {
 	state  atomic.Pointer[state]
 	until  atomic.Int64 // the lease's end, in nanoseconds after started
 	poke   chan struct{}
-	change sync.Mutex // guards writes of state and failing
-	// failing is the last failure that Failed was told of.
-	failing error
+	change sync.Mutex // guards writes of state
+
+	turn    sync.Mutex // held during a refresh, so that an older answer never replaces a newer one
+	failing error      // the last failure that Failed was told of; guarded by turn
 }
 
 // state is what an Authority answers from. A new one is made for every change.
@@ -98,12 +99,12 @@ func (a *Authority) Poke() {
 // Refresh asks the source once, compiles what changed and renews the lease. The lease counts from before the question.
 // Where it fails, the set before stays in force until its lease ends. The error is what Failed was told.
 func (a *Authority) Refresh(ctx context.Context) error {
+	a.turn.Lock()
+	defer a.turn.Unlock()
 	asked := a.since()
 	err := a.load(ctx)
-	a.change.Lock()
-	defer a.change.Unlock()
 	if err == nil {
-		a.until.Store(max(a.until.Load(), asked+int64(a.opts.Lease)))
+		a.until.Store(asked + int64(a.opts.Lease))
 	}
 	if err != nil || a.failing != nil {
 		a.opts.Failed(err)

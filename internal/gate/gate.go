@@ -225,15 +225,20 @@ func (g *Gate) Close(farewell []byte, why error) {
 	}
 }
 
-// Aside opens a gate for statements of the gateway's own on a backend of their own, such as the reading of a catalogue:
-// Ask permits nothing there, only AskOwn does. id names it in the log.
+// Aside opens a gate beside this session's, on the same connection: see OpenAside.
 func (g *Gate) Aside(id string) (*Gate, error) {
+	return OpenAside(g.svc, g.conn, g.caller.Protocol, id, g.limits)
+}
+
+// OpenAside opens a gate for statements of the gateway's own on a backend of their own, such as the reading of a
+// catalogue: Ask permits nothing there, only AskOwn does. id names it in the log.
+func OpenAside(s *Services, c *access.Connection, protocol, id string, l Limits) (*Gate, error) {
 	p := access.GatewayPrincipal()
-	a := &Gate{svc: g.svc, caller: Caller{Session: id, Principal: p, Protocol: g.caller.Protocol}, limits: g.limits,
-		clock: g.clock, ownID: g.ownID, conn: g.conn, rules: nothing{}, version: g.version, client: newReader(nil, g.limits.Message)}
-	_, err := g.svc.Recorder.Append(&access.Event{Kind: access.EventSessionOpened, Time: g.clock(), Session: id,
-		Principal: p.ID(), Connection: g.conn.Name, Protocol: g.caller.Protocol, Policy: g.version})
-	return a, err
+	g := &Gate{svc: s, caller: Caller{Session: id, Principal: p, Protocol: protocol}, limits: l,
+		clock: s.Clock, ownID: p.ID(), conn: c, rules: nothing{}, client: newReader(nil, l.Message)}
+	_, err := s.Recorder.Append(&access.Event{Kind: access.EventSessionOpened, Time: g.clock(), Session: id,
+		Principal: p.ID(), Connection: c.Name, Protocol: protocol})
+	return g, err
 }
 
 // nothing is the rules of a session that may do nothing.

@@ -29,6 +29,9 @@ type Protocol struct {
 	Accept func(ctx context.Context, conn net.Conn, h Hello) (Session, error)
 	// Test logs in to a backend and out again.
 	Test func(ctx context.Context, l gate.Lease) error
+	// Understand tells what a text would do on a connection, for `policy test`: nothing of the text is sent. aside is a gate
+	// without a backend, which Understand opens and its caller closes.
+	Understand func(ctx context.Context, aside *gate.Gate, text string) ([]access.Statement, error)
 }
 
 // Verb is one action name.

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
 	"gatehouse/internal/sql/pgsql"
@@ -137,17 +138,57 @@ func (r catalogueReader) read(ctx context.Context) (*pgsql.Catalogue, error) {
 }
 
 func (r catalogueReader) try(ctx context.Context) (*pgsql.Catalogue, error) {
-	o, err := dial(ctx, r.lease, map[string]string{"application_name": "gatehouse"})
+	l, stop, err := aside(ctx, r.aside, r.lease)
 	if err != nil {
 		return nil, err
 	}
-	r.aside.Attach(o.backend)
-	stop := context.AfterFunc(ctx, func() { _ = o.backend.Close() })
 	defer stop()
-	l := link{g: r.aside, be: o.backend.Reader}
 	text, err := l.own(ctx, ownCatalogue, msgSync)
 	if err != nil {
 		return nil, err
 	}
 	return pgsql.ParseCatalogue(r.name, text)
+}
+
+// aside logs in to a backend for statements of the gateway's own.
+func aside(ctx context.Context, g *gate.Gate, lease gate.Lease) (*link, func() bool, error) {
+	o, err := dial(ctx, lease, map[string]string{"application_name": "gatehouse"})
+	if err != nil {
+		return nil, nil, err
+	}
+	g.Attach(o.backend)
+	return &link{g: g, be: o.backend.Reader}, context.AfterFunc(ctx, func() { _ = o.backend.Close() }), nil
+}
+
+// understandAside tells what a text would do in a fresh session, for `policy test`.
+func (p *protocol) understandAside(ctx context.Context, g *gate.Gate, text string) ([]access.Statement, error) {
+	l, stop, err := aside(ctx, g, g.Lease())
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	answer, err := l.own(ctx, ownState, msgSync)
+	if err != nil {
+		return nil, err
+	}
+	state, err := pgsql.ParseState(answer)
+	if err != nil {
+		return nil, err
+	}
+	if answer, err = l.own(ctx, ownCatalogue, msgSync); err != nil {
+		return nil, err
+	}
+	cat, err := pgsql.ParseCatalogue(g.Connection().Name, answer)
+	if err != nil {
+		return nil, err
+	}
+	batch, err := p.analyzer.Analyze(text, cat, state)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]access.Statement, 0, len(batch.Statements))
+	for _, a := range batch.Statements {
+		out = append(out, a.Statement)
+	}
+	return out, nil
 }

@@ -24,7 +24,7 @@ func New(d wire.Deps) wire.Protocol {
 	p := &protocol{deps: d, analyzer: pgsql.New(pgsql.Limits{}), texts: &sharedCache{texts: newTexts[*pgsql.Batch](sharedTexts)}}
 	p.cancels = cancels{random: d.Random, live: map[[4]byte]*cancellable{}}
 	p.catalogues = catalogues{clock: d.Clock, known: map[string]*catalogue{}}
-	return wire.Protocol{Name: "postgres", Address: "127.0.0.1:6432", Verbs: verbs(), Accept: p.accept, Test: testLogin}
+	return wire.Protocol{Name: "postgres", Address: "127.0.0.1:6432", Verbs: verbs(), Accept: p.accept, Test: testLogin, Understand: p.understandAside}
 }
 
 // verbs is the list of actions as the rest of the gateway knows them.

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"sync"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/approval"
+	"gatehouse/internal/gate"
+	"gatehouse/internal/identity"
+	"gatehouse/internal/mask"
+	"gatehouse/internal/policy"
+	"gatehouse/internal/policy/live"
+	"gatehouse/internal/store"
+	"gatehouse/internal/wire"
+)
+
+// The types of this file fit one package's words to another's: services do not know each other.
+
+// authority is live.Authority as the gate asks it.
+type authority struct{ live *live.Authority }
+
+func (a authority) Version() (uint64, error) { return a.live.Version() }
+
+func (a authority) Rules(p *access.Principal, connection string) (gate.Rules, *access.Connection, error) {
+	r, err := a.live.Rules(p, connection)
+	if err != nil {
+		return nil, nil, err
+	}
+	return rules{r}, r.Connection(), nil
+}
+
+// rules is policy.Rules as the gate asks it: no masks at all is nil.
+type rules struct{ *policy.Rules }
+
+func (r rules) Masks() access.Masks {
+	m := r.Rules.Masks()
+	if m == nil || (!m.Fields() && len(m.Detect()) == 0) {
+		return nil
+	}
+	return m
+}
+
+// source is the store as the policies are read from it. What it reads also tells identity which issuers are trusted, so
+// that both change together.
+type source struct {
+	store    *store.Store
+	identity *identity.Verifier
+}
+
+func (s source) Revision(ctx context.Context) (uint64, error) { return s.store.Revision(ctx) }
+
+func (s source) Documents(ctx context.Context) (policy.Documents, uint64, error) {
+	docs, revision, err := s.store.Documents(ctx)
+	if err != nil {
+		return policy.Documents{}, 0, err
+	}
+	d := sorted(docs)
+	return d, revision, s.identity.SetIssuers(d.Issuers)
+}
+
+// sorted puts documents by their kinds.
+func sorted(docs []access.Document) policy.Documents {
+	var d policy.Documents
+	for _, doc := range docs {
+		switch doc := doc.(type) {
+		case *access.Issuer:
+			d.Issuers = append(d.Issuers, doc)
+		case *access.Policy:
+			d.Policies = append(d.Policies, doc)
+		case *access.Connection:
+			d.Connections = append(d.Connections, doc)
+		case *access.Role:
+			d.Roles = append(d.Roles, doc)
+		}
+	}
+	return d
+}
+
+// vocabulary is the protocols' verbs as policies may name them.
+func vocabulary(protocols []wire.Protocol) []policy.Vocabulary {
+	var out []policy.Vocabulary
+	for _, p := range protocols {
+		v := policy.Vocabulary{Type: p.Name}
+		for _, verb := range p.Verbs {
+			v.Actions = append(v.Actions, policy.ActionName{Name: verb.Name, Implied: verb.Implied})
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// waitingStore is the store's approvals as the waiting room keeps them.
+type waitingStore struct{ *store.Approvals }
+
+func (w waitingStore) List(ctx context.Context, f approval.Filter) ([]access.Approval, error) {
+	var out []access.Approval
+	states := f.States
+	if len(states) == 0 {
+		states = []access.ApprovalState{""}
+	}
+	for _, s := range states {
+		some, err := w.Approvals.List(ctx, store.ApprovalFilter{State: s, Principal: f.Principal, Digest: f.Digest, Limit: f.Limit})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, some...)
+	}
+	sortByRequest(out)
+	if f.Limit > 0 && len(out) > f.Limit {
+		out = out[len(out)-f.Limit:]
+	}
+	return out, nil
+}
+
+func (w waitingStore) Transition(ctx context.Context, from access.ApprovalState, next access.Approval) (bool, error) {
+	return w.Approvals.Transition(ctx, next.ID, from, next)
+}
+
+// tokens renders recorded values for the gate.
+type tokens struct {
+	key      *mask.Key
+	mu       sync.Mutex
+	scanners map[*access.Detection]*mask.Scanner
+}
+
+func newTokens(k *mask.Key) *tokens {
+	return &tokens{key: k, scanners: map[*access.Detection]*mask.Scanner{}}
+}
+
+func (t *tokens) Token(v string) string { return string(mask.Token(nil, []byte(v), t.key)) }
+
+// Sensitive fails closed: detections that make no scanner find something everywhere.
+func (t *tokens) Sensitive(d []access.Detection, v string) bool {
+	if len(d) == 0 {
+		return false
+	}
+	s := t.scanner(d)
+	if s == nil {
+		return true
+	}
+	_, hits := s.Mask(nil, []byte(v))
+	return hits > 0
+}
+
+// scanner keeps one scanner for each compiled set of detections. The sets of policies that are gone are forgotten when
+// there are many.
+func (t *tokens) scanner(d []access.Detection) *mask.Scanner {
+	const many = 256
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s, ok := t.scanners[&d[0]]; ok {
+		return s
+	}
+	if len(t.scanners) >= many {
+		clear(t.scanners)
+	}
+	s, err := mask.NewScanner(d, t.key)
+	if err != nil {
+		s = nil
+	}
+	t.scanners[&d[0]] = s
+	return s
+}
+
+// newID returns an id for a session: 80 random bits.
+func newID() (string, error) {
+	var b [10]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(b[:]), nil
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/cli"
+	"gatehouse/internal/cli/client"
+	"gatehouse/internal/config"
+	"gatehouse/internal/protocol"
+	"gatehouse/internal/wire"
+)
+
+// extra is what `dev` adds to `serve`: it runs once the state is open and before anybody is told that the gateway is up.
+type extra func(ctx context.Context, g *gateway, r *client.Reach) error
+
+func serve(ctx context.Context, o cli.ServeOptions) error {
+	return run(ctx, o, func(context.Context, *gateway, *client.Reach) error { return nil })
+}
+
+// run is the life of the gateway: open, listen, serve, drain, close.
+func run(ctx context.Context, o cli.ServeOptions, more extra) error {
+	c, err := loadConfig(o, defaultListeners())
+	if err != nil {
+		return err
+	}
+	if err := enoughFiles(c.Limits.MaxSessions); err != nil {
+		return err
+	}
+	logger := newLogger(os.Stderr, c.LogLevel)
+	s, err := openState(ctx, c, logger)
+	if err != nil {
+		return err
+	}
+	g, err := assemble(ctx, c, s, logger)
+	if err == nil {
+		err = g.listen(ctx)
+	}
+	if err != nil {
+		_ = s.close(context.WithoutCancel(ctx))
+		return err
+	}
+	err = g.live(ctx, o, more)
+	if closeErr := g.close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// live serves until ctx ends, then drains.
+func (g *gateway) live(ctx context.Context, o cli.ServeOptions, more extra) error {
+	serving, end := context.WithCancel(context.WithoutCancel(ctx))
+	var tasks sync.WaitGroup
+	defer tasks.Wait()
+	defer end()
+	tasks.Go(func() { _ = g.policies.Run(serving) })
+	tasks.Go(func() { _ = g.identity.Run(serving) })
+	tasks.Go(func() { _ = g.room.Run(serving) })
+	tasks.Go(func() { g.reloads(serving) })
+
+	if err := g.started(); err != nil {
+		return err
+	}
+	r := g.reach()
+	if err := more(serving, g, &r); err != nil {
+		return err
+	}
+	failed := make(chan error, 1)
+	tasks.Go(func() { failed <- g.api.Serve(serving, g.apiSocket) })
+	for _, l := range g.listeners {
+		tasks.Go(func() {
+			l.Run(serving, func(ctx context.Context, conn net.Conn) { g.sessions.Serve(ctx, conn, l.protocol, l.hello) })
+		})
+	}
+	if err := g.state.publish(r); err != nil {
+		return err
+	}
+	g.log.Info("gatehouse is up", "api", r.API, "listeners", r.Listeners, "state", g.state.dir, "version", version)
+	if err := o.OnReady(r); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		g.drain()
+		return nil
+	case err := <-failed:
+		g.drain()
+		return err
+	}
+}
+
+// started puts the start on record.
+func (g *gateway) started() error {
+	seq, err := g.state.log.Append(&access.Event{Kind: access.EventGatewayStarted, Principal: access.GatewayPrincipal().ID(),
+		Detail: map[string]string{"version": version, "node": g.state.node, "mode": g.config.Audit.Mode}})
+	if err != nil {
+		return err
+	}
+	return g.state.log.Barrier(seq)
+}
+
+// reloads reads files again at every SIGHUP.
+func (g *gateway) reloads(ctx context.Context) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	for {
+		select {
+		case <-hup:
+			g.reload()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// defaultListeners is one listener for each protocol, where the protocol says.
+func defaultListeners() []config.Listener {
+	var out []config.Listener
+	for _, p := range protocol.All(wire.Deps{Random: rand.Reader}) {
+		out = append(out, config.Listener{Protocol: p.Name, Address: p.Address})
+	}
+	return out
+}
+
+func newLogger(w io.Writer, level string) *slog.Logger {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		l = slog.LevelInfo
+	}
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l}))
+}

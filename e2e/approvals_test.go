@@ -72,94 +72,120 @@ func (w *waiting) ends(t *testing.T) error {
 
 // TestApprovalIsForOneThing is promise 7.
 func TestApprovalIsForOneThing(t *testing.T) {
-	const remove = "DELETE FROM payments WHERE id = 9101"
-	insert := func() { direct(t, "INSERT INTO payments VALUES (9101, 1, NULL, 1, 'card', 'x', now())") }
-	here := func() string { return direct(t, "SELECT count(*) FROM payments WHERE id = 9101") }
-	insert()
 	defer direct(t, "DELETE FROM payments WHERE id > 9000")
-	gw, ann := shared.gw, reviewer(t, shared.gw)
+	putPayment(t)
+	a := approving{gw: shared.gw, ann: reviewer(t, shared.gw)}
+	t.Run("denied", a.denied)
+	t.Run("never one's own", a.neverOnesOwn)
+	t.Run("approved once", a.approvedOnce)
+	t.Run("dies with its client", a.diesWithItsClient)
+	t.Run("unbounded", a.unbounded)
+}
 
-	t.Run("denied", func(t *testing.T) {
-		w := hold(t, t.Context(), gw, "fn:writer", remove)
-		if r := gw.CLI(t.Context(), "", "approvals", "deny", w.id, "--reason", "not today", "--token-file", ann); r.Code != 0 {
-			t.Fatalf("deny: %s%s", r.Out, r.Err)
+// removal is held, and would remove the payment that putPayment puts there.
+const removal = "DELETE FROM payments WHERE id = 9101"
+
+func putPayment(t *testing.T) {
+	t.Helper()
+	direct(t, "INSERT INTO payments VALUES (9101, 1, NULL, 1, 'card', 'x', now())")
+}
+
+func paymentIsThere(t *testing.T) bool {
+	t.Helper()
+	return direct(t, "SELECT count(*) FROM payments WHERE id = 9101") == "1"
+}
+
+// approving is a gateway, and the token file of somebody who may answer.
+type approving struct {
+	gw  *gateway.Gateway
+	ann string
+}
+
+func (a approving) answer(t *testing.T, how, id, reason, tokenFile string) gateway.Run {
+	t.Helper()
+	return a.gw.CLI(t.Context(), "", "approvals", how, id, "--reason", reason, "--token-file", tokenFile)
+}
+
+func (a approving) denied(t *testing.T) {
+	w := hold(t, t.Context(), a.gw, "fn:writer", removal)
+	if r := a.answer(t, "deny", w.id, "not today", a.ann); r.Code != 0 {
+		t.Fatalf("deny: %s%s", r.Out, r.Err)
+	}
+	refused(t, w.ends(t))
+	if !paymentIsThere(t) {
+		t.Error("a denied statement ran")
+	}
+}
+
+func (a approving) neverOnesOwn(t *testing.T) {
+	w := hold(t, t.Context(), a.gw, "fn:writer", removal)
+	stranger, err := a.gw.PersonToken(t.Context(), "mallory", "group=sales")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tok := range map[string]string{"itself": token(t, a.gw, "fn:writer"), "another workload": token(t, a.gw, "fn:reader"), "a person without the role": stranger} {
+		if r := a.answer(t, "approve", w.id, "me", tokenFile(t, tok)); r.Code == 0 {
+			t.Errorf("%s approved it", name)
 		}
-		refused(t, w.ends(t))
-		if here() != "1" {
-			t.Error("a denied statement ran")
-		}
+	}
+	if !paymentIsThere(t) {
+		t.Error("it ran")
+	}
+	a.answer(t, "deny", w.id, "enough", a.ann)
+	refused(t, w.ends(t))
+}
+
+func (a approving) approvedOnce(t *testing.T) {
+	w := hold(t, t.Context(), a.gw, "fn:writer", removal)
+	if !paymentIsThere(t) {
+		t.Error("it ran while it waited")
+	}
+	if r := a.answer(t, "approve", w.id, "ticket 1", a.ann); r.Code != 0 {
+		t.Fatalf("approve: %s%s", r.Out, r.Err)
+	}
+	if err := w.ends(t); err != nil {
+		t.Fatal(err)
+	}
+	if paymentIsThere(t) {
+		t.Error("it did not run")
+	}
+	if r := a.answer(t, "approve", w.id, "again", a.ann); r.Code == 0 {
+		t.Error("a spent approval was answered again")
+	}
+	putPayment(t)
+	again := hold(t, t.Context(), a.gw, "fn:writer", removal) // the same text needs a new one
+	if again.id == w.id {
+		t.Error("the approval was used twice")
+	}
+	a.answer(t, "deny", again.id, "once was enough", a.ann)
+	refused(t, again.ends(t))
+}
+
+func (a approving) diesWithItsClient(t *testing.T) {
+	ctx, leave := context.WithCancel(t.Context())
+	w := hold(t, ctx, a.gw, "fn:writer", removal)
+	leave()
+	if err := w.ends(t); err == nil {
+		t.Error("it ran without its client")
+	}
+	await(t, "the approval to end", func() bool {
+		return strings.Contains(a.gw.CLI(t.Context(), "", "approvals", "show", w.id, "-o", "json").Out, "cancelled")
 	})
-	t.Run("never one's own", func(t *testing.T) {
-		w := hold(t, t.Context(), gw, "fn:writer", remove)
-		for name, tok := range map[string]string{"itself": token(t, gw, "fn:writer"), "another workload": token(t, gw, "fn:reader")} {
-			if r := gw.CLI(t.Context(), "", "approvals", "approve", w.id, "--reason", "me", "--token-file", tokenFile(t, tok)); r.Code == 0 {
-				t.Errorf("%s approved it", name)
-			}
-		}
-		stranger, err := gw.PersonToken(t.Context(), "mallory", "group=sales")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if r := gw.CLI(t.Context(), "", "approvals", "approve", w.id, "--reason", "me", "--token-file", tokenFile(t, stranger)); r.Code == 0 {
-			t.Error("a person without the role approved it")
-		}
-		if here() != "1" {
-			t.Error("it ran")
-		}
-		gw.CLI(t.Context(), "", "approvals", "deny", w.id, "--reason", "enough", "--token-file", ann)
-		refused(t, w.ends(t))
-	})
-	t.Run("approved once", func(t *testing.T) {
-		w := hold(t, t.Context(), gw, "fn:writer", remove)
-		if here() != "1" {
-			t.Error("it ran while it waited")
-		}
-		if r := gw.CLI(t.Context(), "", "approvals", "approve", w.id, "--reason", "ticket 1", "--token-file", ann); r.Code != 0 {
-			t.Fatalf("approve: %s%s", r.Out, r.Err)
-		}
-		if err := w.ends(t); err != nil {
-			t.Fatal(err)
-		}
-		if here() != "0" {
-			t.Error("it did not run")
-		}
-		if r := gw.CLI(t.Context(), "", "approvals", "approve", w.id, "--reason", "again", "--token-file", ann); r.Code == 0 {
-			t.Error("a spent approval was answered again")
-		}
-		insert()
-		again := hold(t, t.Context(), gw, "fn:writer", remove) // the same text needs a new one
-		if again.id == w.id {
-			t.Error("the approval was used twice")
-		}
-		gw.CLI(t.Context(), "", "approvals", "deny", again.id, "--reason", "once was enough", "--token-file", ann)
-		refused(t, again.ends(t))
-	})
-	t.Run("dies with its client", func(t *testing.T) {
-		ctx, leave := context.WithCancel(t.Context())
-		w := hold(t, ctx, gw, "fn:writer", remove)
-		leave()
-		if err := w.ends(t); err == nil {
-			t.Error("it ran without its client")
-		}
-		await(t, "the approval to end", func() bool {
-			r := gw.CLI(t.Context(), "", "approvals", "show", w.id, "-o", "json")
-			return strings.Contains(r.Out, "cancelled")
-		})
-		if r := gw.CLI(t.Context(), "", "approvals", "approve", w.id, "--reason", "late", "--token-file", ann); r.Code == 0 {
-			t.Error("an approval without a client was answered")
-		}
-		if here() != "1" {
-			t.Error("it ran")
-		}
-	})
-	t.Run("unbounded", func(t *testing.T) {
-		w := hold(t, t.Context(), gw, "fn:writer", "UPDATE customers SET phone = phone WHERE 1 = 1")
-		gw.CLI(t.Context(), "", "approvals", "deny", w.id, "--reason", "all of them?", "--token-file", ann)
-		refused(t, w.ends(t))
-		if _, err := connect(t, gw, "fn:writer").Exec(t.Context(), "UPDATE customers SET phone = phone WHERE id = 1"); err != nil {
-			t.Errorf("a bounded update was held: %v", err)
-		}
-	})
+	if r := a.answer(t, "approve", w.id, "late", a.ann); r.Code == 0 {
+		t.Error("an approval without a client was answered")
+	}
+	if !paymentIsThere(t) {
+		t.Error("it ran")
+	}
+}
+
+func (a approving) unbounded(t *testing.T) {
+	w := hold(t, t.Context(), a.gw, "fn:writer", "UPDATE customers SET phone = phone WHERE 1 = 1")
+	a.answer(t, "deny", w.id, "all of them?", a.ann)
+	refused(t, w.ends(t))
+	if _, err := connect(t, a.gw, "fn:writer").Exec(t.Context(), "UPDATE customers SET phone = phone WHERE id = 1"); err != nil {
+		t.Errorf("a bounded update was held: %v", err)
+	}
 }
 
 // TestDecidedAgainAfterTheWait: an approval does not outlive the policy that it was asked under.

@@ -1,5 +1,5 @@
 // Package gateway starts the real gatehouse binary for end-to-end tests, benchmarks and the demo, on free ports and a state
-// directory of its own, and speaks to it as a user does: through its command line. TestStory in e2e uses all of it.
+// directory of its own, and speaks to it as a user does: through its command line. TestPsql in e2e is the simplest user.
 package gateway
 
 import (

@@ -94,6 +94,7 @@ func TestRulesCanFail(t *testing.T) {
 		{"no mutable package variable", "internal/policy/x.go", "package policy\nvar n int", "package policy\nconst n = 1"},
 		{"no mutable package variable", "internal/policy/x.go", "package policy\nvar m = map[string]int{}\nfunc f() { m[\"a\"] = 1 }", "package policy\nvar m = map[string]int{\"a\": 1}\nfunc f() int { return m[\"a\"] }"},
 		{"no mutable package variable", "internal/policy/x.go", "package policy\nvar l = sync.Mutex{}", "package policy\nvar l = sync.OnceValue(f)"},
+		{"no mutable package variable", "internal/policy/x.go", "package policy\nvar p = &T{}", "package policy\nvar errP = &fault.Error{}"},
 		{"no mutable package variable", "internal/policy/x.go", "package policy\nvar Table = []int{1}", "package policy\nvar ErrX = errors.New(\"x\")"},
 		{"clock and randomness are passed in", "internal/policy/x.go", "package policy\nimport \"time\"\nvar f = time.Now", "package policy\nimport \"time\"\nvar f = time.NewTimer"},
 		{"clock and randomness are passed in", "internal/policy/x.go", "package policy\nimport \"crypto/rand\"", "package policy\nimport \"io\""},

@@ -128,8 +128,14 @@ func (b *Backend) send(bytes []byte) error {
 	return err
 }
 
-// Close ends the connection to the backend.
-func (b *Backend) Close() error { return b.conn.Close() }
+// Close ends the connection to the backend. TLS says goodbye on the way.
+func (b *Backend) Close() error {
+	b.leash.open = true
+	return b.conn.Close()
+}
+
+// Interrupt makes every wait on the backend end with an error. Any goroutine may call it.
+func (b *Backend) Interrupt() { _ = b.conn.SetDeadline(past) }
 
 // farewell sends the protocol's own goodbye, if there is time.
 func (b *Backend) farewell(bytes []byte, by time.Time) {

@@ -157,7 +157,7 @@ func aside(ctx context.Context, g *gate.Gate, lease gate.Lease) (*link, func() b
 		return nil, nil, err
 	}
 	g.Attach(o.backend)
-	return &link{g: g, be: o.backend.Reader}, context.AfterFunc(ctx, func() { _ = o.backend.Close() }), nil
+	return &link{g: g, be: o.backend.Reader}, context.AfterFunc(ctx, o.backend.Interrupt), nil
 }
 
 // understandAside tells what a text would do in a fresh session, for `policy test`.

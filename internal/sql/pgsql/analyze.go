@@ -15,7 +15,7 @@ import (
 // Limits bound what one text may cost. Zero values mean the defaults.
 type Limits struct {
 	MaxText       int // bytes; default 1 MiB
-	MaxDepth      int // levels of nesting, counted on tokens before parsing; default 500
+	MaxDepth      int // levels of nesting, counted on tokens before parsing; default 1000
 	MaxStatements int // in one text; default 1000
 	MaxWork       int // steps of the analysis of one text; default 2,000,000
 }
@@ -31,7 +31,7 @@ func New(limits Limits) *Analyzer {
 		limits.MaxText = 1 << 20
 	}
 	if limits.MaxDepth <= 0 {
-		limits.MaxDepth = 500
+		limits.MaxDepth = 1000
 	}
 	if limits.MaxStatements <= 0 {
 		limits.MaxStatements = 1000

@@ -60,12 +60,12 @@ type relation struct {
 }
 
 type relColumn struct {
-	name      string
-	attnum    int16
-	typ       uint32
-	generated bool
-	id        fieldID
-	val       value // what reading the column may give: its own field, and what it stands for
+	name    string
+	attnum  int16
+	typ     uint32
+	notNull bool
+	id      fieldID
+	val     value // what reading the column may give: its own field, and what it stands for
 }
 
 type owner struct{ schema, extension string }
@@ -161,12 +161,12 @@ func (c *Catalogue) addRelation(j *relationJSON) error {
 		r.definition = *j.Def
 	}
 	for _, raw := range j.Columns {
-		var gen int
+		var flags int
 		var col relColumn
-		if err := json.Unmarshal(raw, &[]any{&col.attnum, &col.name, &col.typ, &gen}); err != nil {
+		if err := json.Unmarshal(raw, &[]any{&col.attnum, &col.name, &col.typ, &flags}); err != nil {
 			return err
 		}
-		col.generated = gen != 0
+		col.notNull = flags&2 != 0
 		col.id = fieldID(len(c.fields))
 		c.fields = append(c.fields, fieldInfo{access.Resource(c.connection, j.Schema, j.Name, col.name), r})
 		col.val = value{from: fieldSet{col.id}, bare: true, total: true, typ: col.typ}

@@ -16,7 +16,7 @@ const CatalogueQuery = `select pg_catalog.json_build_object(
  'relations', (select pg_catalog.json_agg(pg_catalog.json_build_object(
     'o', c.oid::pg_catalog.int8, 's', n.nspname, 'n', c.relname, 'k', c.relkind, 't', c.reltype::pg_catalog.int8,
     'c', (select pg_catalog.json_agg(pg_catalog.json_build_array(a.attnum, a.attname, a.atttypid::pg_catalog.int8,
-         case when a.attgenerated operator(pg_catalog.=) '' then 0 else 1 end) order by a.attnum)
+         case when a.attnotnull then 2 else 0 end) order by a.attnum)
        from pg_catalog.pg_attribute a
        where a.attrelid operator(pg_catalog.=) c.oid and a.attnum operator(pg_catalog.>) 0 and not a.attisdropped),
     'd', case when c.relkind operator(pg_catalog.=) any ('{v,m}'::pg_catalog."char"[])
@@ -66,8 +66,8 @@ const CatalogueQuery = `select pg_catalog.json_build_object(
    where (n.nspname operator(pg_catalog.<>) all ('{pg_catalog,information_schema}'::pg_catalog.name[])
      or o.oid operator(pg_catalog.>=) 16384::pg_catalog.oid) order by 1) x),
  'types', (select pg_catalog.json_agg(pg_catalog.json_build_array(n.nspname, t.typname, t.typtype, coalesce(e.extname, ''),
-     exists (select 1 from pg_catalog.pg_constraint k where k.contypid operator(pg_catalog.=) t.oid
-       or t.typtype operator(pg_catalog.=) 'd' and k.contypid operator(pg_catalog.<>) 0::pg_catalog.oid)) order by t.oid)
+     t.typtype operator(pg_catalog.=) 'd' and exists (select 1 from pg_catalog.pg_constraint k
+       where k.contypid operator(pg_catalog.<>) 0::pg_catalog.oid)) order by t.oid)
    from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) t.typnamespace
    left join pg_catalog.pg_depend d on d.classid operator(pg_catalog.=) 'pg_catalog.pg_type'::pg_catalog.regclass
      and d.objid operator(pg_catalog.=) t.oid and d.deptype operator(pg_catalog.=) 'e'

@@ -32,8 +32,8 @@ func isLiteral(t pg.Token) bool {
 func isComment(t pg.Token) bool { return t == pg.Token_SQL_COMMENT || t == pg.Token_C_COMMENT }
 
 // depth is a running bound on how deep the parser's tree can get. Brackets and CASE nest; operators, joins and set
-// operations lean to the left, so that each one of a chain is a level too. Commas, AND and OR end a chain of operators:
-// the grammar keeps them flat.
+// operations lean to the left, so that each one of a chain is a level too. Commas, AND, OR and the words that
+// begin a clause end a chain of operators: the grammar keeps what they separate flat.
 type depth struct {
 	levels []depthLevel
 	sum    int // of all levels but the last
@@ -61,13 +61,14 @@ func (d *depth) add(t *pg.ScanToken) {
 		if top.isCase {
 			d.pop()
 		}
-	case pg.Token_ASCII_44, pg.Token_AND, pg.Token_OR: // ,
+	case pg.Token_ASCII_44, pg.Token_AND, pg.Token_OR, // ,
+		pg.Token_FROM, pg.Token_WHERE, pg.Token_ON, pg.Token_WHEN, pg.Token_THEN, pg.Token_ELSE:
 		top.chain = 0
 	case pg.Token_ASCII_59: // ;
 		d.levels, d.sum = d.levels[:0], 0
 	case pg.Token_UNION, pg.Token_INTERSECT, pg.Token_EXCEPT, pg.Token_JOIN, pg.Token_SELECT, pg.Token_EXPLAIN:
 		top.joined++
-	case pg.Token_IDENT, pg.Token_UIDENT, pg.Token_PARAM:
+	case pg.Token_IDENT, pg.Token_UIDENT, pg.Token_PARAM, pg.Token_ASCII_46: // .
 	default:
 		if !isLiteral(t.Token) && !isComment(t.Token) {
 			top.chain++

@@ -79,6 +79,7 @@ type atom int32
 type column struct {
 	name string
 	val  value
+	own  fieldSet // the stored columns that whoever names it reads
 }
 
 // merge returns what may be either of two values, or made of both: a bare column no more.

@@ -14,37 +14,38 @@ type Verb struct {
 
 // The verbs that the analysis itself names. What only the tables of statements spell is in verbList.
 const (
-	verbSelect     = "Select"
-	verbInsert     = "Insert"
-	verbUpdate     = "Update"
-	verbDelete     = "Delete"
-	verbLockRows   = "LockRows"
-	verbCall       = "Call"
-	verbEvaluate   = "Evaluate"
-	verbDescribe   = "Describe"
-	verbSequence   = "UseSequence"
-	verbOpaque     = "Opaque"
-	verbExplain    = "Explain"
-	verbShow       = "Show"
-	verbSetConfig  = "SetConfig"
-	verbAlterSet   = "AlterSetting"
-	verbTx         = "Transaction"
-	verbReadFile   = "ReadServerFile"
-	verbWriteFile  = "WriteServerFile"
-	verbLargeObj   = "LargeObject"
-	verbAdvisory   = "AdvisoryLock"
-	verbCreateTab  = "CreateTable"
-	verbNotify     = "Notify"
-	verbSetRole    = "SetRole"
-	verbPrepare    = "Prepare"
-	verbExecute    = "Execute"
-	verbDeclare    = "DeclareCursor"
-	verbFetch      = "Fetch"
-	verbCopyFrom   = "CopyFromFile"
-	verbCopyTo     = "CopyToFile"
-	verbCopyProg   = "CopyProgram"
-	verbCreateView = "CreateView"
-	verbCreateMat  = "CreateMaterializedView"
+	verbSelect      = "Select"
+	verbInsert      = "Insert"
+	verbUpdate      = "Update"
+	verbDelete      = "Delete"
+	verbLockRows    = "LockRows"
+	verbCall        = "Call"
+	verbEvaluate    = "Evaluate"
+	verbDescribe    = "Describe"
+	verbSequence    = "UseSequence"
+	verbOpaque      = "Opaque"
+	verbExplain     = "Explain"
+	verbShow        = "Show"
+	verbShowSetting = "ShowSetting"
+	verbSetConfig   = "SetConfig"
+	verbAlterSet    = "AlterSetting"
+	verbTx          = "Transaction"
+	verbReadFile    = "ReadServerFile"
+	verbWriteFile   = "WriteServerFile"
+	verbLargeObj    = "LargeObject"
+	verbAdvisory    = "AdvisoryLock"
+	verbCreateTab   = "CreateTable"
+	verbNotify      = "Notify"
+	verbSetRole     = "SetRole"
+	verbPrepare     = "Prepare"
+	verbExecute     = "Execute"
+	verbDeclare     = "DeclareCursor"
+	verbFetch       = "Fetch"
+	verbCopyFrom    = "CopyFromFile"
+	verbCopyTo      = "CopyToFile"
+	verbCopyProg    = "CopyProgram"
+	verbCreateView  = "CreateView"
+	verbCreateMat   = "CreateMaterializedView"
 )
 
 // verbList is the list itself: a line is a name, "!" where implied, and what it is. Object kinds follow in kindList.
@@ -82,7 +83,8 @@ Discard!        DISCARD
 SetConfig!      SET and RESET of settings that change no meaning (application_name, timezone, timeouts, ...)
 AlterSetting    SET and RESET of any other setting
 SetRole         SET ROLE, SET SESSION AUTHORIZATION and their RESET
-Show!           SHOW and current_setting
+Show!           SHOW and current_setting of what drivers ask for
+ShowSetting     SHOW and current_setting of any other setting, and SHOW ALL
 Listen          LISTEN
 Unlisten!       UNLISTEN
 Notify          NOTIFY and pg_notify

@@ -1,0 +1,109 @@
+package pgsql
+
+import (
+	"slices"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+)
+
+// cast is a conversion: pure for built-in types, enums, and the types of trusted extensions.
+func (w *work) cast(c *pg.TypeCast, sc *scope) value {
+	v := w.expr(c.Arg, sc)
+	pure := w.typeName(c.TypeName)
+	out := merge(v, value{total: true})
+	out.open = out.open || !pure || w.c.userCasts
+	out.row = w.rowType(c.TypeName, out)
+	if !totalType(c.TypeName) {
+		out.total = false
+		w.test(out)
+	}
+	return out
+}
+
+// typeName resolves a type and says whether converting to it is pure. A type of a user that is not is a Call.
+func (w *work) typeName(t *pg.TypeName) bool {
+	if t == nil {
+		return true
+	}
+	parts := stringsOf(t.Names)
+	if t.PctType || len(parts) == 0 || len(parts) > 2 {
+		w.opaque("a type that is named after a column")
+		return false
+	}
+	name := parts[len(parts)-1]
+	if len(parts) == 2 {
+		return w.qualifiedType(parts[0], name)
+	}
+	if slices.Contains(w.s.Temp, name) || slices.Contains(w.s.Temp, strings.TrimPrefix(name, "_")) {
+		w.opaque("the type " + name + " is temporary")
+		return false
+	}
+	pure := true
+	for _, u := range w.c.types[name] {
+		if w.inPath(u.schema) && !w.pureType(u) {
+			w.call(u.schema, name)
+			pure = false
+		}
+	}
+	return pure
+}
+
+func (w *work) qualifiedType(schema, name string) bool {
+	if schema == "pg_catalog" || schema == "information_schema" {
+		return true
+	}
+	for _, u := range w.c.types[name] {
+		if u.schema == schema && w.pureType(u) {
+			return true
+		}
+	}
+	w.call(schema, name)
+	return false
+}
+
+// pureType says whether converting to a type runs nothing of a user's: enums, composites and ranges of what is built
+// in, domains without conditions, and the types of trusted extensions.
+func (w *work) pureType(t typeInfo) bool {
+	switch t.kind {
+	case 'e', 'c':
+		return true
+	case 'd':
+		return !t.constrained
+	}
+	return w.c.rules.extensions[t.extension]
+}
+
+// rowType gives a value the columns of the composite type that it is cast to, each of them made from the whole.
+func (w *work) rowType(t *pg.TypeName, v value) []column {
+	parts := stringsOf(t.GetNames())
+	if len(parts) == 0 || len(parts) > 2 || len(t.ArrayBounds) > 0 {
+		return nil
+	}
+	schema := ""
+	if len(parts) == 2 {
+		schema = parts[0]
+	}
+	rel, _ := w.c.lookup(w.s, schema, parts[len(parts)-1])
+	if rel == nil || parts[0] == "pg_catalog" {
+		return nil
+	}
+	whole := value{from: v.from, open: v.open, atoms: v.atoms}
+	cols := make([]column, len(rel.columns))
+	for i := range rel.columns {
+		cols[i] = column{name: rel.columns[i].name, val: whole}
+	}
+	return cols
+}
+
+// totalType says whether every value can be converted: to text.
+func totalType(t *pg.TypeName) bool {
+	if t == nil || len(t.ArrayBounds) > 0 {
+		return false
+	}
+	switch lastString(t.Names) {
+	case "text", "varchar", "bpchar", "name":
+		return true
+	}
+	return false
+}

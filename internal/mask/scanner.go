@@ -30,7 +30,7 @@ const (
 	entityCount
 )
 
-// numbers ties the detectors to their names in documents.
+// numberOf ties the detectors to their names in documents.
 func numberOf(name string) (entity, bool) {
 	i := slices.Index([]string{access.EntityCreditCard, access.EntityEmail, access.EntitySSN, access.EntityPhone,
 		access.EntityIBAN, access.EntityIP}, name)

@@ -48,12 +48,15 @@ func (s *Set) Rules(p *access.Principal, name string) (*Rules, error) {
 		for _, policy := range role.policies {
 			if !seen[policy.name] {
 				seen[policy.name] = true
-				r.bind(policy, false)
+				r.all = append(r.all, r.bind(policy)...)
 			}
 		}
 	}
 	for _, policy := range conn.guardrails {
-		r.bind(policy, true)
+		for _, b := range r.bind(policy) {
+			b.because.Guardrail = true
+			r.all = append(r.all, b)
+		}
 	}
 	slices.SortFunc(r.all, compareBound)
 	r.sort()
@@ -71,12 +74,12 @@ func unreachable(name string) error {
 	return e
 }
 
-// bind adds the statements of a policy.
-func (r *Rules) bind(p *compiledPolicy, guardrail bool) { //nolint:revive // where the policy is attached, not a mode
+// bind returns the statements of a policy, with what is settled for the session.
+func (r *Rules) bind(p *compiledPolicy) []*bound {
 	f := &facts{caller: r.caller, place: r.connection.doc}
+	all := make([]*bound, 0, len(p.rules))
 	for _, rule := range p.rules {
 		b := &bound{rule: rule, because: rule.because, fixed: yes}
-		b.because.Guardrail = guardrail
 		b.inside = len(rule.resources) == 0 || slices.ContainsFunc(rule.resources, func(p pattern) bool {
 			return p.inside(r.connection.segment)
 		})
@@ -87,8 +90,9 @@ func (r *Rules) bind(p *compiledPolicy, guardrail bool) { //nolint:revive // whe
 				b.fixed = c.eval(f)
 			}
 		}
-		r.all = append(r.all, b)
+		all = append(all, b)
 	}
+	return all
 }
 
 // compareBound orders statements: guardrails first, then by policy and statement. The order decides only which of

@@ -102,6 +102,12 @@ func (l *Log) give(batch []byte) error {
 	l.feed = append(l.feed, batch...)
 	n := len(l.feed)
 	l.feedMu.Unlock()
+	if n >= hashBatch {
+		select {
+		case l.hash <- struct{}{}:
+		default: // it has been told
+		}
+	}
 	if n < maxUnhashed {
 		return nil
 	}

@@ -16,10 +16,11 @@ import (
 
 // Limits on what is held in memory.
 const (
-	maxBuffered = 64 << 20 // bytes appended and not yet written
-	maxUnhashed = 8 << 20  // bytes written and not yet in the tree
-	keepBuffer  = 1 << 20  // a buffer that has grown beyond this is not kept for reuse
-	saltBatch   = 4096     // bytes of randomness read at a time
+	maxBuffered = 64 << 20  // bytes appended and not yet written
+	maxUnhashed = 8 << 20   // bytes written and not yet in the tree
+	hashBatch   = 256 << 10 // bytes written that are worth waking the hash loop for
+	keepBuffer  = 1 << 20   // a buffer that has grown beyond this is not kept for reuse
+	saltBatch   = 4096      // bytes of randomness read at a time
 	clockStep   = time.Second
 	slowDisk    = 5 * time.Second // an fsync that takes longer makes Health report it
 )
@@ -87,6 +88,7 @@ type Log struct {
 	stale     []string   // partial tiles of the last checkpoint
 
 	wake  chan struct{}
+	hash  chan struct{}
 	seal  chan struct{}
 	stop  chan struct{}
 	tasks sync.WaitGroup

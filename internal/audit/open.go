@@ -101,7 +101,8 @@ func open(o Options) (*Log, error) {
 	}
 	l := &Log{
 		o: o, base: o.Clock(), dir: epochDir(o.Dir, epoch), epoch: epoch, signer: o.Signer,
-		salts: make([]byte, 0, saltBatch), wake: make(chan struct{}, 1), seal: make(chan struct{}, 1), stop: make(chan struct{}),
+		salts: make([]byte, 0, saltBatch), wake: make(chan struct{}, 1), hash: make(chan struct{}, 1),
+		seal: make(chan struct{}, 1), stop: make(chan struct{}),
 		scratch: sync.Pool{New: func() any { return &scratch{b: make([]byte, 0, 4096)} }},
 	}
 	l.cond = sync.NewCond(&l.mu)
@@ -111,9 +112,9 @@ func open(o Options) (*Log, error) {
 		return nil, err
 	}
 	l.written, l.synced = l.next-1, l.next-1
-	l.tasks.Add(2)
-	go l.syncLoop()
-	go l.sealLoop()
+	for _, loop := range []func(){l.syncLoop, l.hashLoop, l.sealLoop} {
+		l.tasks.Go(loop)
+	}
 	return l, l.announce(events)
 }
 
@@ -140,6 +141,9 @@ func (l *Log) resume() ([]access.Event, error) {
 		return nil, err
 	}
 	if len(firsts) == 0 {
+		if _, err := os.Stat(filepath.Join(l.dir, historyFile)); err == nil {
+			return nil, (&standing{}).damaged("its segments are missing")
+		}
 		return l.beginEpoch()
 	}
 	s, err := survey(l.o.FS, l.dir, firsts)

@@ -127,7 +127,7 @@ func (l *Log) absorb() error {
 	l.feed, l.spareFeed = l.spareFeed, nil
 	l.feedMu.Unlock()
 	err := l.tree.addFrames(feed)
-	if cap(feed) <= maxUnhashed {
+	if cap(feed) <= keepBuffer {
 		l.feedMu.Lock()
 		l.spareFeed = feed[:0]
 		l.feedMu.Unlock()
@@ -219,7 +219,6 @@ func (l *Log) dropStale(now []string) {
 
 // syncLoop writes and syncs what nobody waits for, half a window after it came, so that it is on the disk within one.
 func (l *Log) syncLoop() {
-	defer l.tasks.Done()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -242,9 +241,25 @@ func (l *Log) syncLoop() {
 	}
 }
 
+// hashLoop takes what is written into the tree, off the data path.
+func (l *Log) hashLoop() {
+	for {
+		select {
+		case <-l.stop:
+			return
+		case <-l.hash:
+		}
+		l.treeMu.Lock()
+		err := l.absorb()
+		l.treeMu.Unlock()
+		if err != nil {
+			l.o.Logger.Error("audit log: the tree could not take a record", "error", err)
+		}
+	}
+}
+
 // sealLoop signs what is new, and tries again after a failure.
 func (l *Log) sealLoop() {
-	defer l.tasks.Done()
 	tick := time.NewTicker(l.o.CheckpointEvery)
 	defer tick.Stop()
 	retry := time.NewTimer(l.o.Retry)

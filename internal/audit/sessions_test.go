@@ -1,0 +1,93 @@
+package audit
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/fault"
+)
+
+func TestSessionsAreFoundWhileTheLogIsWritten(t *testing.T) {
+	o := options(t)
+	start := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	now := start
+	o.Clock = func() time.Time { return now }
+	l := mustOpen(t, o)
+	opened := func(id, who, connection string) {
+		now = now.Add(time.Minute)
+		mustAppend(t, l, &access.Event{
+			Kind: access.EventSessionOpened, Time: now, Session: id, Principal: "https://idp#" + who, Connection: connection, Roles: []string{"refund"},
+		})
+	}
+	opened("s1", "fn:refund", "orders-db")
+	opened("s2", "fn:report", "orders-db")
+	mustAppend(t, l, intent("s1", 1))
+	mustAppend(t, l, intent("s2", 1))
+	mustAppend(t, l, outcome("s1", 1))
+	mustAppend(t, l, &access.Event{Kind: access.EventActionRefused, Session: "s1", Action: 2, Reason: "no"})
+	mustAppend(t, l, intent("s1", 3))
+	mustAppend(t, l, &access.Event{Kind: access.EventApprovalRequested, Session: "s2", Approval: "a1"})
+	mustAppend(t, l, &access.Event{Kind: access.EventSessionClosed, Session: "s1", Time: now.Add(time.Second), Reason: "client left"})
+	opened("s3", "fn:refund", "jobs")
+	if err := l.Barrier(mustAppend(t, l, &access.Event{Kind: access.EventGatewayStarted})); err != nil {
+		t.Fatal(err)
+	}
+
+	for name, c := range map[string]struct {
+		f    Filter
+		want []string
+	}{
+		"all":               {Filter{}, []string{"s3", "s2", "s1"}},
+		"newest":            {Filter{Limit: 2}, []string{"s3", "s2"}},
+		"connection":        {Filter{Connection: "orders-db"}, []string{"s2", "s1"}},
+		"subject":           {Filter{Principal: "fn:refund"}, []string{"s3", "s1"}},
+		"principal":         {Filter{Principal: "https://idp#fn:report"}, []string{"s2"}},
+		"since":             {Filter{Since: start.Add(2 * time.Minute)}, []string{"s3", "s2"}},
+		"part of a subject": {Filter{Principal: "refund"}, nil},
+	} {
+		got, err := Sessions(o.Dir, c.f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ids []string
+		for _, s := range got {
+			ids = append(ids, s.ID)
+		}
+		if d := cmp.Diff(c.want, ids); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+	}
+	got, err := Session(o.Dir, "s1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := SessionSummary{
+		ID: "s1", Principal: "https://idp#fn:refund", Roles: []string{"refund"}, Connection: "orders-db",
+		Opened: start.Add(time.Minute), Closed: start.Add(2*time.Minute + time.Second), Reason: "client left",
+		Actions: 2, Unknown: 1, Refused: 1, Rows: 1, Bytes: 63,
+	}
+	if d := cmp.Diff(want, got.Summary, cmpopts.IgnoreUnexported(SessionSummary{})); d != "" {
+		t.Error(d)
+	}
+	var shape []string
+	for _, e := range got.Entries {
+		shape = append(shape, fmt.Sprint(e.Record.Event.Kind, " ", e.Record.Event.Action, " ", e.Status, " ", e.Outcome != nil))
+	}
+	if d := cmp.Diff([]string{
+		"session.opened 0  false", "action.intended 1 ok true", "action.refused 2  false",
+		"action.intended 3 unknown false", "session.closed 0  false",
+	}, shape); d != "" {
+		t.Error(d)
+	}
+	if _, err := Session(o.Dir, "s9"); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("a session that is not there: %v", err)
+	}
+	if _, err := Sessions(t.TempDir()+"/none", Filter{}); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("a log that is not there: %v", err)
+	}
+}

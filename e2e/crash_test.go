@@ -115,12 +115,14 @@ func intents(t *testing.T, gw *gateway.Gateway) map[string]bool {
 	texts := map[string]bool{}
 	for _, id := range stringsUnder(listed, "id", "session") {
 		r := gw.CLI(t.Context(), "", "sessions", "show", id, "-o", "json")
-		var events any
-		if err := json.Unmarshal([]byte(r.Out), &events); err != nil {
-			t.Fatalf("sessions show %s: %v: %s%s", id, err, r.Out, r.Err)
-		}
-		for _, text := range stringsUnder(events, "text") {
-			texts[text] = true
+		for events := json.NewDecoder(strings.NewReader(r.Out)); events.More(); { // one JSON value a line
+			var event any
+			if err := events.Decode(&event); err != nil {
+				t.Fatalf("sessions show %s: %v: %s%s", id, err, r.Out, r.Err)
+			}
+			for _, text := range stringsUnder(event, "text") {
+				texts[text] = true
+			}
 		}
 	}
 	return texts

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -128,19 +129,18 @@ func TestPgxPipeline(t *testing.T) {
 func TestPgxCopy(t *testing.T) {
 	conn := connect(t, shared.gw, "fn:writer")
 	defer func() { direct(t, "DELETE FROM orders WHERE id >= 9000") }()
-	rows := [][]any{{9001, 1, "open", "1.50", "2026-01-01"}, {9002, 2, "open", "2.50", "2026-01-02"}}
+	day := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	n, err := conn.CopyFrom(t.Context(), pgx.Identifier{"orders"}, []string{"id", "customer_id", "status", "total", "placed_at"},
-		pgx.CopyFromRows(rows))
-	if err == nil && n != 2 {
-		t.Errorf("copied %d rows", n)
+		pgx.CopyFromRows([][]any{{9001, 1, "open", "1.50", day}, {9002, 2, "open", "2.50", day}}))
+	if err != nil || n != 2 {
+		t.Errorf("binary COPY: %d rows, %v\n%s", n, err, tail(shared.gw))
 	}
-	if err != nil { // binary COPY wants typed values: text COPY by hand then
-		_, err = conn.PgConn().CopyFrom(t.Context(), strings.NewReader("9001\t1\topen\t1.5\t2026-01-01\n9002\t2\topen\t2.5\t2026-01-02\n"), "COPY orders FROM STDIN")
+	conn = connect(t, shared.gw, "fn:writer")
+	tag, err := conn.PgConn().CopyFrom(t.Context(), strings.NewReader("9003\t1\topen\t1.5\t2026-01-01\n9004\t2\topen\t2.5\t2026-01-02\n"), "COPY orders FROM STDIN")
+	if err != nil || tag.RowsAffected() != 2 {
+		t.Errorf("text COPY: %s, %v\n%s", tag, err, tail(shared.gw))
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := direct(t, "SELECT count(*) FROM orders WHERE id >= 9000"); got != "2" {
+	if got := direct(t, "SELECT count(*) FROM orders WHERE id >= 9000"); got != "4" {
 		t.Errorf("%s rows arrived", got)
 	}
 	reader := connect(t, shared.gw, "fn:reader")

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// leaks are statements that try to carry a masked value out: each may be refused, or answered without it.
+// leaks are statements that try to carry a masked value out: each may be refused, or answered without it. Whether an INSERT
+// meets a unique index is not among them: docs/threat-model.md names it as what is not promised.
 var leaks = []string{
 	"SELECT email, ssn, notes FROM customers ORDER BY id",
 	"SELECT * FROM customers ORDER BY id",
@@ -39,7 +40,11 @@ var leaks = []string{
 	"SELECT unnest(ARRAY[email, ssn]) FROM customers",
 	"SELECT CASE WHEN email LIKE 'a%' THEN 1 ELSE 0 END FROM customers ORDER BY id",
 	"SELECT email > 'm', email = 'ada.brook@mail.example.test', email IS DISTINCT FROM ssn FROM customers ORDER BY id",
-	"SELECT coalesce(email, ''), nullif(ssn, 'x'), greatest(email, 'm') FROM customers ORDER BY id",
+	"SELECT coalesce(email, ''), nullif(ssn, '078-05-1137'), greatest(email, 'm') FROM customers ORDER BY id",
+	"SELECT nullif(email LIKE 'a%', true), (email = 'ada.brook@mail.example.test')::text FROM customers ORDER BY id",
+	"SELECT substring(email FROM '^a.*'), split_part(ssn, '-', 2), regexp_substr(email, '^b') FROM customers ORDER BY id",
+	"SELECT notes -> 'vip' IS NULL, jsonb_typeof(notes -> 'vip') FROM customers ORDER BY id",
+	"SELECT array_position(ARRAY['ada.brook@mail.example.test'], email) FROM customers ORDER BY id",
 	"SELECT id FROM customers WHERE email LIKE 'a%'",
 	"SELECT count(*) FROM customers WHERE ssn = '078-05-1137'",
 	"SELECT id FROM customers WHERE notes @> '{\"vip\": true}' ORDER BY id",
@@ -58,9 +63,8 @@ var leaks = []string{
 	"SELECT ssn::date FROM customers WHERE id = 1",
 	"SELECT 1 / (length(email) - length(email)) FROM customers WHERE id = 1",
 	"SELECT (notes ->> 'vip')::int FROM customers WHERE id = 3",
-	"INSERT INTO customers (id, name, email, ssn, card, joined) VALUES (999, 'x', 'ada.brook@mail.example.test', '', '', '2026-01-01')",
 	"INSERT INTO customers SELECT id + 900, name, email, ssn, card, phone, notes, joined FROM customers",
-	"INSERT INTO customers VALUES (998, 'x', 'e998', 's', 'c') RETURNING email",
+	"BEGIN; INSERT INTO customers VALUES (998, 'x', 'e998', 's', 'c', NULL, '{}', '2026-01-01') RETURNING email; ROLLBACK",
 	"UPDATE customers SET name = email",
 	"COPY customers TO STDOUT",
 	"COPY customers (email) TO STDOUT WITH (FORMAT csv)",

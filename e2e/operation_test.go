@@ -140,7 +140,7 @@ func TestKeysRotate(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(again.Stop)
-	if out, code := psql(t, again, tok, "-c", read); code != 0 {
+	if out, code := psql(t, again, token(t, again, "fn:reader"), "-c", read); code != 0 {
 		t.Errorf("after a restart on rotated keys: %s\n%s", out, tail(again))
 	}
 }

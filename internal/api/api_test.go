@@ -234,7 +234,7 @@ func TestRefusedLoginHasAReference(t *testing.T) {
 		t.Errorf("%q does not name %s", p.Detail, ref)
 	}
 	var r message.Record
-	g.must(&r, "GET", "/v1/refusals/"+ref, apitest.AdminToken, nil)
+	g.must(&r, "GET", "/v1/refusals/"+strings.ToUpper(strings.ReplaceAll(ref, "0", "o")), apitest.AdminToken, nil)
 	if !strings.Contains(r.Reason, "aud claim") {
 		t.Errorf("the administrator is told %q", r.Reason)
 	}
@@ -337,6 +337,14 @@ func TestChangeIsRecordedFirst(t *testing.T) {
 		}
 		events := g.Events()
 		if len(events) != 2 || events[1].Event.Status != access.StatusError {
+			t.Errorf("recorded: %+v", events)
+		}
+	})
+	t.Run("a change that is written and not in force is no failure", func(t *testing.T) {
+		g := newGateway(t)
+		g.FailRefresh = errors.New("no lease")
+		g.refused(http.StatusServiceUnavailable, "written (revision 2)", "POST", "/v1/documents", apitest.AdminToken, apply(newPolicy))
+		if events := g.Events(); len(events) != 1 || events[0].Event.Status != "" {
 			t.Errorf("recorded: %+v", events)
 		}
 	})

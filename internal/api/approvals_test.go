@@ -242,6 +242,11 @@ func TestExplain(t *testing.T) {
 	if e.Principal != apitest.Workload().ID() || len(e.Roles) != 2 {
 		t.Errorf("%+v", e)
 	}
+	e = message.Explanation{}
+	g.must(&e, "POST", "/v1/policy/explain", apitest.AdminToken, `{"connection":"other","statement":"select 1","subject":"f"}`)
+	if e.Effect != "deny" || len(e.Judgements) != 1 || !strings.Contains(e.Judgements[0].Message, "no role") {
+		t.Errorf("%+v", e)
+	}
 	for words, body := range map[string]string{
 		"several": `{"connection":"c","statement":"s"}`, "no Issuer": `{"connection":"c","statement":"s","issuer":"x"}`,
 		"not both": `{"connection":"c","statement":"s","issuer":"dev","token":"t"}`, "aud": `{"connection":"c","statement":"s","token":"t"}`,

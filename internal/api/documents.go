@@ -209,6 +209,10 @@ func (s *Server) commit(ctx context.Context, plan *message.Plan, changes []Chang
 		return 0, err
 	}
 	revision, err := s.o.Documents.Apply(ctx, by.ID(), expect, changes)
+	if err != nil && revision > expect {
+		return 0, fault.Wrap(fault.Unavailable, "api.commit", err,
+			"the documents are written (revision %d), but this gateway cannot decide by them yet, and refuses until it can: %s", revision, sayOf(err))
+	}
 	if err != nil {
 		s.recordFailure(&access.Event{Kind: access.EventDocumentChanged, Principal: by.ID(), Status: access.StatusError,
 			Reason: err.Error(), Detail: map[string]string{"from_revision": strconv.FormatUint(expect, 10)}})
@@ -265,8 +269,8 @@ func orMalformed(err error) fault.Kind {
 	return fault.Malformed
 }
 
-// sayOf returns what an error says to clients, or its whole text where it has no kind: only for errors of parsing what
-// the caller sent.
+// sayOf returns what an error says to clients, or its whole text where it has no kind: only for what the operator may read
+// whole, since documents hold no secrets.
 func sayOf(err error) string {
 	if fault.KindOf(err) == fault.Internal {
 		return err.Error()

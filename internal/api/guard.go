@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/base32"
 	"errors"
 	"fmt"
 	"io"
@@ -136,13 +135,16 @@ func (s *Server) refuseLogin(hc huma.Context, cause error) error {
 }
 
 func (s *Server) reference() (string, error) {
-	b := make([]byte, refLength*5/8)
+	b := make([]byte, refLength)
 	s.randMu.Lock()
 	defer s.randMu.Unlock()
 	if _, err := io.ReadFull(s.o.Rand, b); err != nil {
 		return "", err
 	}
-	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b)), nil
+	for i := range b {
+		b[i] = refAlphabet[b[i]&31]
+	}
+	return string(b), nil
 }
 
 // record puts an event in the audit log and waits until it is kept. Without it, nothing may happen.

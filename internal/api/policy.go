@@ -36,10 +36,26 @@ func (s *Server) explain(ctx context.Context, in *questionInput) (*explanationOu
 		params[i] = v
 	}
 	e, err := s.o.Checker.Explain(ctx, Inquiry{Principal: p, Connection: q.Connection, Statement: q.Statement, Params: params, Estimated: q.EstimatedRows})
+	if fault.KindOf(err) == fault.Denied {
+		return s.deniedWhole(ctx, p, q, err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return &explanationOutput{Body: *e}, nil
+}
+
+// deniedWhole is the verdict where no role of the principal reaches the connection: no statement is even looked at. The
+// caller's own request was fine, so it is an answer and not a problem.
+func (s *Server) deniedWhole(ctx context.Context, p *access.Principal, q *message.PolicyQuestion, denied error) (*explanationOutput, error) {
+	roles, err := s.o.Identity.Roles(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	say, _ := fault.Say(denied)
+	return &explanationOutput{Body: message.Explanation{Effect: access.Deny.String(), Principal: p.ID(), Roles: append([]string{}, roles...),
+		Connection: q.Connection, Judgements: []message.Judgement{{Text: q.Statement, Effect: access.Deny.String(), Message: say,
+			Actions: []message.ExplainedAction{}}}}}, nil
 }
 
 // questioned is the principal that a question is about: a real token's, or one put together for the question.

@@ -14,7 +14,8 @@ type Documents interface {
 	// Documents returns every document and the revision at which they stood, in one consistent read.
 	Documents(ctx context.Context) (docs []access.Document, revision uint64, err error)
 	// Apply makes all changes or none. It fails with fault.Conflict where the revision is no longer expect. When it
-	// returns, this node decides by the new documents. The author is a Principal.ID.
+	// returns, this node decides by the new documents. The author is a Principal.ID. An error together with a revision above
+	// expect says that the documents are written, but that this node cannot decide by them yet.
 	Apply(ctx context.Context, author string, expect uint64, changes []Change) (revision uint64, err error)
 }
 
@@ -29,7 +30,7 @@ type Change struct {
 type Checker interface {
 	// Check compiles the whole set and returns everything that is wrong with it; nothing where it may take effect.
 	Check(ctx context.Context, docs []access.Document) ([]message.Finding, error)
-	// Explain decides as the gateway would and says why.
+	// Explain decides as the gateway would and says why. Where no role reaches the connection its error is fault.Denied.
 	Explain(ctx context.Context, q Inquiry) (*message.Explanation, error)
 }
 

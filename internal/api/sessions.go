@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -64,9 +65,14 @@ func (s *Server) listRecords(ctx context.Context, in *recordsInput) (*recordsOut
 }
 
 func (s *Server) getRefusal(ctx context.Context, in *refusalInput) (*recordOutput, error) {
-	e, err := s.o.Sessions.Refusal(ctx, in.Ref)
+	e, err := s.o.Sessions.Refusal(ctx, typedRef(in.Ref))
 	if err != nil {
 		return nil, err
 	}
 	return &recordOutput{Body: message.NewRecord(e.Seq, &e.Event)}, nil
+}
+
+// typedRef is a reference as it was given, from what a person typed: any case, and letters that read like digits.
+func typedRef(s string) string {
+	return strings.NewReplacer("o", "0", "i", "1", "l", "1").Replace(strings.ToLower(s))
 }

@@ -23,19 +23,19 @@ const (
 	maxDocumentFiles = 10000
 )
 
-// kinds are the kinds of document as people may type them, singular or plural in any case.
-func kinds() []string {
-	return []string{access.KindIssuer, access.KindPolicy, access.KindConnection, access.KindRole}
-}
-
+// kindOf is the kind that someone typed: singular or plural, in any case.
 func kindOf(typed string) (string, error) {
-	for _, k := range kinds() {
+	for _, k := range access.Kinds() {
 		low := strings.ToLower(k)
-		if t := strings.ToLower(typed); t == low || t == low+"s" || t == strings.TrimSuffix(low, "y")+"ies" {
+		plural := low + "s"
+		if stem, ok := strings.CutSuffix(low, "y"); ok {
+			plural = stem + "ies"
+		}
+		if t := strings.ToLower(typed); t == low || t == plural {
 			return k, nil
 		}
 	}
-	return "", usagef("%q is no kind of document: use one of %s", typed, strings.ToLower(strings.Join(kinds(), ", ")))
+	return "", usagef("%q is no kind of document: use one of %s", typed, strings.ToLower(strings.Join(access.Kinds(), ", ")))
 }
 
 func (a *app) apply() *cobra.Command {
@@ -372,7 +372,7 @@ func (a *app) completeDocuments(c *cobra.Command, given []string, _ string) ([]s
 	switch len(given) {
 	case 0:
 		var words []string
-		for _, k := range kinds() {
+		for _, k := range access.Kinds() {
 			words = append(words, strings.ToLower(k))
 		}
 		return words, cobra.ShellCompDirectiveNoFileComp

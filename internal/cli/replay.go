@@ -111,6 +111,9 @@ func reason(r *message.Record) string {
 	if r.Because != nil {
 		s = because(*r.Because)
 	}
+	if r.Phase == access.PhasePrepare {
+		s += " (prepared only)"
+	}
 	if r.Approval != "" {
 		s = strings.TrimSpace(s + " approval " + visible(r.Approval))
 	}

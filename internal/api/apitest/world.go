@@ -1,7 +1,6 @@
 package apitest
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -41,8 +40,8 @@ type World struct {
 	events   []api.Entry
 	locked   string
 
-	// FailRecording makes the audit log refuse, and FailApply the store.
-	FailRecording, FailApply error
+	// FailRecording makes the audit log refuse and FailApply the store; FailRefresh comes after the store has written.
+	FailRecording, FailApply, FailRefresh error
 	// BackupBody is what Backup writes before it returns FailBackup.
 	BackupBody string
 	FailBackup error
@@ -138,43 +137,10 @@ func (w *World) Options() api.Options {
 	return api.Options{
 		Documents: documents{w}, Checker: checker{w}, Secrets: secrets{w}, Approvals: approvals{w}, Sessions: sessions{w},
 		Identity: identity{w}, Recorder: recorder{w}, Locker: locker{w}, Operations: operations{w}, Health: health{w},
-		Parse: Parse, Diff: Diff, Schema: []byte(`{"$id":"test"}`),
+		Parse: message.DecodeDocument, Diff: Diff, Schema: []byte(`{"$id":"test"}`),
 		AdminToken: access.NewSecret([]byte(AdminToken)), Clock: w.now, Rand: &Counter{}, Logger: slog.New(slog.DiscardHandler),
 		Version: message.Version{Version: "0.0.0-test", Go: "go", Platform: "test"},
 	}
-}
-
-// Parse reads one JSON document strictly.
-func Parse(b []byte) (access.Document, error) {
-	fields := map[string]json.RawMessage{}
-	if err := json.Unmarshal(b, &fields); err != nil {
-		return nil, err
-	}
-	var kind string
-	if err := json.Unmarshal(fields["kind"], &kind); err != nil {
-		return nil, fmt.Errorf("kind is missing")
-	}
-	var d access.Document
-	switch kind {
-	case access.KindIssuer:
-		d = &access.Issuer{}
-	case access.KindPolicy:
-		d = &access.Policy{}
-	case access.KindConnection:
-		d = &access.Connection{}
-	case access.KindRole:
-		d = &access.Role{}
-	default:
-		return nil, fmt.Errorf("unknown kind %q", kind)
-	}
-	delete(fields, "kind")
-	rest, err := json.Marshal(fields)
-	if err != nil {
-		return nil, err
-	}
-	dec := json.NewDecoder(bytes.NewReader(rest))
-	dec.DisallowUnknownFields()
-	return d, dec.Decode(d)
 }
 
 // Diff shows both documents whole.
@@ -216,7 +182,7 @@ func (s documents) Apply(_ context.Context, _ string, expect uint64, changes []a
 		}
 	}
 	s.w.revision++
-	return s.w.revision, nil
+	return s.w.revision, s.w.FailRefresh
 }
 
 type checker struct{ w *World }
@@ -249,6 +215,9 @@ func (checker) Check(_ context.Context, docs []access.Document) ([]message.Findi
 
 // Explain decides by the statement's first word.
 func (c checker) Explain(_ context.Context, q api.Inquiry) (*message.Explanation, error) {
+	if q.Connection != "orders-db" {
+		return nil, fault.New(fault.Denied, "apitest", "no role of this principal reaches a connection of this name")
+	}
 	roles, _ := identity(c).Roles(context.Background(), q.Principal)
 	effect := map[string]string{"select": "allow", "delete": "approve"}[strings.ToLower(strings.SplitN(q.Statement, " ", 2)[0])]
 	effect = cmp.Or(effect, "deny")

@@ -1,7 +1,6 @@
 package message
 
 import (
-	"bytes"
 	"encoding/json"
 	"slices"
 
@@ -33,33 +32,11 @@ func DecodeDocument(b []byte) (access.Document, error) {
 	if err := json.Unmarshal(fields["kind"], &kind); err != nil {
 		return nil, fault.New(fault.Malformed, "message.DecodeDocument", "a document must say its kind")
 	}
-	d := blank(kind)
-	if d == nil {
-		return nil, fault.New(fault.Malformed, "message.DecodeDocument", "%q is no kind of document that this version knows", kind)
-	}
 	delete(fields, "kind")
 	rest, err := json.Marshal(fields)
 	if err != nil {
 		return nil, fault.Wrap(fault.Malformed, "message.DecodeDocument", err, "a document must be a JSON object")
 	}
-	dec := json.NewDecoder(bytes.NewReader(rest))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(d); err != nil {
-		return nil, fault.Wrap(fault.Malformed, "message.DecodeDocument", err, "this version cannot read a %s: %v", kind, err)
-	}
-	return d, nil
-}
-
-func blank(kind string) access.Document {
-	switch kind {
-	case access.KindIssuer:
-		return &access.Issuer{}
-	case access.KindPolicy:
-		return &access.Policy{}
-	case access.KindConnection:
-		return &access.Connection{}
-	case access.KindRole:
-		return &access.Role{}
-	}
-	return nil
+	d, err := access.DecodeDocument(kind, rest)
+	return d, fault.Wrap(fault.Malformed, "message.DecodeDocument", err, "this version cannot read a document: %v", err)
 }

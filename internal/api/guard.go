@@ -31,6 +31,9 @@ const (
 	maxToken    = 16 << 10
 	refLength   = 8 // 40 bits: a reference names a log line, it opens nothing
 	audienceKey = "audience"
+
+	// refAlphabet is Crockford's base 32 in lower case, as in the references that protocols give.
+	refAlphabet = "0123456789abcdefghjkmnpqrstvwxyz"
 )
 
 type callerKey struct{}

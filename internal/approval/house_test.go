@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -35,6 +36,9 @@ func (b *book) Append(e *access.Event) (uint64, error) {
 }
 
 func (b *book) Barrier(seq uint64) error {
+	for range 20 {
+		runtime.Gosched() // a real log takes its time here, in which others run
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.broken != nil {

@@ -167,6 +167,12 @@ func TestSpendForSomethingElse(t *testing.T) {
 	if err := h.spend(a.ID); err != nil {
 		t.Errorf("and then it is not there for the right thing: %v", err)
 	}
+	damaged := approvaltest.Sample("damaged", 0)
+	damaged.State, damaged.Digest, damaged.ExpiresAt = access.ApprovalApproved, "", time.Now().Add(time.Hour)
+	if err := h.store.Insert(t.Context(), damaged); err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, h.Spend(t.Context(), damaged.ID, "", damaged.Principal), fault.Denied)
 }
 
 // TestExpiry lets time pass while someone waits, after an answer, and while nobody looks.
@@ -290,6 +296,33 @@ func TestReuse(t *testing.T) {
 	}
 }
 
+// TestReuseAtOnce lets a client that reconnects in a hurry ask for the same thing many times at once.
+func TestReuseAtOnce(t *testing.T) {
+	h := newHouse(t)
+	var ids sync.Map
+	var all sync.WaitGroup
+	for range 50 {
+		all.Go(func() {
+			a, err := h.Request(t.Context(), reusable())
+			if err != nil {
+				t.Error(err)
+			}
+			ids.Store(a.ID, true)
+		})
+	}
+	all.Wait()
+	list, err := h.List(t.Context(), approval.Filter{})
+	if err != nil || len(list) != 1 {
+		t.Errorf("%d approvals, %v", len(list), err)
+	}
+	ids.Range(func(id, _ any) bool {
+		if id != list[0].ID {
+			t.Errorf("someone was given %v", id)
+		}
+		return true
+	})
+}
+
 // TestRestart crashes with one approval in each state.
 func TestRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -411,13 +444,20 @@ func TestLimits(t *testing.T) {
 		a.Principal, a.Connection = principal, connection
 		return a
 	}
+	refused := func(a access.Approval, say string) {
+		t.Helper()
+		err := h.request2(a)
+		if wantKind(t, err, fault.Unavailable); err != nil && !strings.Contains(err.Error(), say) {
+			t.Errorf("%v does not say %q", err, say)
+		}
+	}
 	first := h.request(as("p", "c"))
-	h.request(as("p", "d"))
-	wantKind(t, h.request2(as("p", "e")), fault.Unavailable)
 	h.request(as("q", "c"))
 	h.request(as("r", "c"))
-	wantKind(t, h.request2(as("s", "c")), fault.Unavailable)
-	wantKind(t, h.request2(as("s", "e")), fault.Unavailable)
+	refused(as("s", "c"), "on this connection")
+	h.request(as("p", "d"))
+	refused(as("p", "e"), "of yours")
+	refused(as("s", "e"), "4 requests wait")
 	if err := h.answer(first.ID, approval.Approve); err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func BenchmarkVerify(b *testing.B) {
 			v := memoryVerifier(b)
 			document := []*access.Issuer{{Name: "main", URL: memoryIssuer, Audiences: []string{audience}}}
 			for b.Loop() {
-				if err := v.SetIssuers(document); err != nil { // empties the cache, and keeps the keys
+				if err := v.SetIssuers(document); err != nil { // makes the cache stale, and keeps the keys
 					b.Fatal(err)
 				}
 				if _, err := v.Verify(b.Context(), secret); err != nil {

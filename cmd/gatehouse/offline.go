@@ -91,6 +91,9 @@ func addFile(t *tar.Writer, name string, b []byte) error {
 // restore puts a backup in place of the store of a stopped gateway. The old store is moved aside, and the audit log goes on
 // in a new epoch that names the last checkpoint.
 func restore(ctx context.Context, o cli.RestoreOptions) error {
+	if err := os.MkdirAll(o.State, 0o700); err != nil {
+		return fault.Wrap(fault.Unavailable, "main.restore", err, "the state directory %s cannot be made", o.State)
+	}
 	tmp, err := os.MkdirTemp(o.State, ".restore-")
 	if err != nil {
 		return fault.Wrap(fault.Unavailable, "main.restore", err, "the state directory %s cannot be written", o.State)

@@ -12,16 +12,24 @@ type Action struct {
 // Span is a half-open byte range [Start, End) of a text.
 type Span struct{ Start, End int }
 
+// Bound is a literal that is compared with or assigned to fields.
+type Bound struct {
+	Span   Span
+	Fields []string
+}
+
 // Statement is what a protocol understood of one request. It is immutable and shared between sessions: it depends on the
 // text and the state it was judged in, never on who asks.
 type Statement struct {
-	Text        string   // exactly what the client sent
-	Normal      string   // Text with comments removed and literals replaced, for patterns and notifications; never values
-	Fingerprint string   // equal for texts that differ only in literals, comments and spacing
-	Actions     []Action // every action it performs; never empty: what is not understood is one Opaque action
-	Tested      []string // fields (as resources) whose values steer what happens or shows: predicates, joins, grouping, ordering
-	Literals    []Span   // where Text holds literal values
-	Bounded     bool     // an update or delete that has a condition which can restrict; true for whatever neither updates nor deletes
+	Text        string           // exactly what the client sent
+	Normal      string           // Text with comments removed and literals replaced, for patterns and notifications; never values
+	Fingerprint string           // equal for texts that differ only in literals, comments and spacing
+	Actions     []Action         // every action it performs; never empty: what is not understood is one Opaque action
+	Tested      []string         // fields (as resources) whose values steer what happens or shows: predicates, joins, grouping, ordering
+	Literals    []Span           // where Text holds literal values
+	Bound       []Bound          // literals that are compared with or assigned to fields
+	Params      map[int][]string // by number from 1: fields that a bind parameter is compared with or assigned to
+	Bounded     bool             // an update or delete that has a condition which can restrict; true for whatever neither updates nor deletes
 }
 
 // Input is what a decision may read besides the statement: it differs from one request to the next.

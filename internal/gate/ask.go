@@ -185,17 +185,18 @@ func oracle(field string) error {
 		Hint: "A masked field cannot be filtered, joined, grouped, sorted or computed by, nor copied: that would tell its values."}
 }
 
-// recordable returns st's text as the log may hold it: where the statement touches a masked field every literal is a
-// token, elsewhere those that a detector knows are.
-func (g *Gate) recordable(st *access.Statement, all bool) string {
-	if g.masks == nil || (!all && len(g.masks.Detect()) == 0) {
+// recordable returns st's text as the log may hold it: literals that are bound to a masked field, or that a detector
+// knows, are tokens; where a masked field steers the statement, all are.
+func (g *Gate) recordable(h *Handle) string {
+	st := h.st
+	if g.masks == nil || (!h.tokens && len(g.masks.Detect()) == 0) {
 		return st.Text
 	}
 	var b strings.Builder
 	at := 0
 	for _, s := range st.Literals {
 		lit := st.Text[s.Start:s.End]
-		if !all && !g.svc.Tokens.Sensitive(g.masks.Detect(), lit) {
+		if h.oracle == "" && !g.boundToMasked(st, s) && !g.svc.Tokens.Sensitive(g.masks.Detect(), lit) {
 			continue
 		}
 		b.WriteString(st.Text[at:s.Start])
@@ -207,6 +208,16 @@ func (g *Gate) recordable(st *access.Statement, all bool) string {
 	}
 	b.WriteString(st.Text[at:])
 	return b.String()
+}
+
+// boundToMasked reports whether a literal is compared with or assigned to a masked field.
+func (g *Gate) boundToMasked(st *access.Statement, s access.Span) bool {
+	for i := range st.Bound {
+		if o := st.Bound[i].Span; o.Start < s.End && s.Start < o.End && g.firstMasked(st.Bound[i].Fields) != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // recordParams renders parameters under the same rule as literals.
@@ -223,7 +234,7 @@ func (g *Gate) recordParams(h *Handle, params []any) []string {
 		case []byte:
 			s = string(p)
 		}
-		if h.tokens || (g.masks != nil && g.svc.Tokens.Sensitive(g.masks.Detect(), s)) {
+		if h.oracle != "" || g.firstMasked(h.st.Params[i+1]) != "" || (g.masks != nil && g.svc.Tokens.Sensitive(g.masks.Detect(), s)) {
 			s = g.svc.Tokens.Token(s)
 		}
 		out[i] = s

@@ -135,7 +135,7 @@ type Handle struct {
 	static   bool
 	version  uint64
 	recorded string // the text as the log may hold it
-	tokens   bool   // parameters must be recorded as tokens
+	tokens   bool   // it touches a masked field
 	oracle   string // a masked field that steers what the statement does; empty where there is none
 }
 
@@ -160,7 +160,7 @@ func (g *Gate) rejudge(h *Handle) {
 	h.version = g.version
 	h.oracle = g.firstMasked(h.st.Tested)
 	h.tokens = h.oracle != "" || g.touchesMasked(h.st)
-	h.recorded = g.recordable(h.st, h.tokens)
+	h.recorded = g.recordable(h)
 }
 
 // decide returns the verdict of this moment. g must be fresh.

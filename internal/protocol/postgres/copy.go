@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 
+	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
 	"gatehouse/internal/sql/pgsql"
@@ -35,6 +36,7 @@ func (s *session) copies(e *expect, kind byte, whole []byte) (bool, error) {
 func (s *session) copyIn(ctx context.Context) error {
 	r := s.due().current()
 	in := s.g.Client()
+	s.consume()
 	for {
 		kind, size, ok, err := peekHead(in.Unread())
 		switch {
@@ -193,7 +195,7 @@ func (s *session) copyText(r *run, line []byte, f cells) bool {
 }
 
 func (s *session) copyCell(r *run, c *column, cell []byte, null bool, f cells) {
-	if null {
+	if null && (!c.hidden || c.mask.Strategy != access.MaskRedact) {
 		s.add = f.putNull(s.add)
 		return
 	}
@@ -237,7 +239,7 @@ func (s *session) copyBinary(r *run, b []byte) bool {
 		for i := range n {
 			size := sc.int32()
 			if size < 0 {
-				s.add = append(s.add, 0xff, 0xff, 0xff, 0xff)
+				s.null(r, &r.plan.columns[i])
 				continue
 			}
 			v := sc.take(int(size))

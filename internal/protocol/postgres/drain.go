@@ -532,8 +532,7 @@ func (s *session) effects(u *understood) {
 	case a.Deallocate != nil:
 		remove(s.stmts, a.Deallocate)
 	case a.Cursor != nil:
-		inner := &understood{a: a.Cursor.Inner, h: s.g.Judge(&a.Cursor.Inner.Statement), outputs: a.Cursor.Inner.Outputs, known: a.Cursor.Inner.OutputsKnown}
-		s.cursors[a.Cursor.Name] = &cursor{u: inner, hold: a.Cursor.Hold}
+		s.cursors[a.Cursor.Name] = &cursor{u: s.judge(a.Cursor.Inner), hold: a.Cursor.Hold}
 	case a.CloseCursor != nil:
 		remove(s.cursors, a.CloseCursor)
 	case a.Set != nil && a.Set.Kind == pgsql.SetDiscard && a.Set.Name == "all":

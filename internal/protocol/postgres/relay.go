@@ -25,14 +25,22 @@ func (s *session) Relay(ctx context.Context) error {
 		if f.kind == msgTerminate {
 			return nil
 		}
+		s.until = f.to
 		err = s.take(ctx, f)
-		s.g.Client().Skip(int(f.to - s.g.Client().Offset()))
+		s.consume()
 		if err != nil {
 			return err
 		}
 		if s.cut != nil && len(s.queue) == s.head {
 			return s.cut
 		}
+	}
+}
+
+// consume lets go of the message under way: its bytes were sent, or never will be.
+func (s *session) consume() {
+	if n := s.until - s.g.Client().Offset(); n > 0 {
+		s.g.Client().Skip(int(n))
 	}
 }
 

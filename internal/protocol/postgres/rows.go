@@ -179,7 +179,7 @@ func (s *session) rebuild(r *run, body []byte) error {
 	for i := range n {
 		size := sc.int32()
 		if size < 0 {
-			s.add = append(s.add, 0xff, 0xff, 0xff, 0xff)
+			s.null(r, &r.plan.columns[i])
 			continue
 		}
 		s.cell(r, &r.plan.columns[i], sc.take(int(size)))
@@ -197,6 +197,15 @@ func (s *session) hideAll(r *run, n int) error {
 		r.out.Masked++
 	}
 	return nil
+}
+
+// null appends a NULL, or the word that stands for any value of a redacted column: whether a value is there is part of it.
+func (s *session) null(r *run, c *column) {
+	if c.hidden && c.mask.Strategy == access.MaskRedact {
+		s.cell(r, c, nil)
+		return
+	}
+	s.add = append(s.add, 0xff, 0xff, 0xff, 0xff)
 }
 
 // cell appends one value, length first.

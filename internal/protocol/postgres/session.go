@@ -51,6 +51,7 @@ type session struct {
 	portals map[string]*portal
 	cursors map[string]*cursor
 
+	until    int64    // the end of the message under way, in the client's stream
 	queue    []expect // answers that are due, in order
 	head     int      // of queue
 	synced   bool     // nothing was sent since the last ReadyForQuery

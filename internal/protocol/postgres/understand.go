@@ -94,10 +94,20 @@ func (s *session) understand(ctx context.Context, text []byte) (*judged, error) 
 	}
 	j := &judged{cat: cat, state: s.state.version}
 	for _, a := range batch.Statements {
-		j.stmts = append(j.stmts, &understood{a: a, h: s.g.Judge(&a.Statement), outputs: a.Outputs, known: a.OutputsKnown})
+		j.stmts = append(j.stmts, s.judge(a))
 	}
 	s.texts.put(string(text), j)
 	return j, nil
+}
+
+// judge asks the gate what it can say of a statement by itself.
+func (s *session) judge(a *pgsql.Analysis) *understood {
+	st := a.Statement
+	st.Params = a.ParamFields
+	for _, b := range a.Bound {
+		st.Bound = append(st.Bound, access.Bound{Span: b.Span, Fields: b.Fields})
+	}
+	return &understood{a: a, h: s.g.Judge(&st), outputs: a.Outputs, known: a.OutputsKnown}
 }
 
 func (s *session) analyse(text []byte, cat *pgsql.Catalogue) (*pgsql.Batch, error) {

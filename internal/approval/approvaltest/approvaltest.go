@@ -1,4 +1,4 @@
-// Package approvaltest holds what every store of approvals must pass (TestStore), and one store that keeps them in
+// Package approvaltest holds what every store of approvals must pass (RunStore), and one store that keeps them in
 // memory, which passes it (TestMemory). It is for tests.
 package approvaltest
 

@@ -8,5 +8,5 @@ import (
 )
 
 func TestMemory(t *testing.T) {
-	approvaltest.TestStore(t, func(*testing.T) approval.Store { return new(approvaltest.Memory) })
+	approvaltest.RunStore(t, func(*testing.T) approval.Store { return new(approvaltest.Memory) })
 }

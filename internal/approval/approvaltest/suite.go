@@ -30,8 +30,8 @@ func Sample(id string, n int) access.Approval {
 	}
 }
 
-// TestStore runs what every approval.Store must pass; open returns an empty one.
-func TestStore(t *testing.T, open func(t *testing.T) approval.Store) {
+// RunStore runs what every approval.Store must pass; open returns an empty one.
+func RunStore(t *testing.T, open func(t *testing.T) approval.Store) {
 	t.Run("keeps every field", func(t *testing.T) { keepsEveryField(t, open(t)) })
 	t.Run("lists what matches", func(t *testing.T) { listsWhatMatches(t, open(t)) })
 	t.Run("one transition wins", func(t *testing.T) { oneTransitionWins(t, open(t)) })

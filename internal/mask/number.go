@@ -180,9 +180,9 @@ func findSSN(text []byte, i int) (start, end int) {
 	return i, g.stops[k]
 }
 
-// namedSSN reports whether the text before a number calls it a social security number.
+// namedSSN reports whether the text before a number, on its line, calls it a social security number.
 func namedSSN(before []byte) bool {
-	before = bytes.ToLower(before)
+	before = bytes.ToLower(before[bytes.LastIndexByte(before, '\n')+1:])
 	return bytes.Contains(before, []byte("ssn")) || bytes.Contains(before, []byte("social sec"))
 }
 
@@ -201,32 +201,34 @@ func ibanLength(country string) int {
 	return 0
 }
 
-// findIBAN finds an IBAN whose check digits begin at i: a known country, its length, the right remainder (ISO 13616).
-// Single spaces or hyphens may stand between its characters.
+// findIBAN finds an IBAN whose check digits begin at i: a known country, its length, the right remainder (ISO 13616). It
+// is written in one piece, or in groups of four with a space or a hyphen between each two.
 func findIBAN(text []byte, i int) (start, end int) {
 	start = i - 2
 	if start < 0 || i+1 >= len(text) || !isDigit(text[i+1]) || !freeBefore(text, start, 0) {
 		return 0, 0
 	}
-	a, b := text[start]&^0x20, text[start+1]&^0x20
-	length := ibanLength(string([]byte{a, b}))
+	length := ibanLength(string([]byte{text[start] &^ 0x20, text[start+1] &^ 0x20}))
 	if length == 0 {
 		return 0, 0
 	}
+	apart := i+2 < len(text) && among(text[i+2], " -")
 	var compact [34]byte
-	n, j := 0, start
-	for ; n < length && j < len(text); j++ {
-		c := text[j]
-		if (c == ' ' || c == '-') && n > 0 && j+1 < len(text) && isWord(text[j+1]) {
-			continue
+	j := start
+	for n := 0; n < length; n++ {
+		if apart && n > 0 && n%4 == 0 {
+			if j >= len(text) || text[j] != text[i+2] {
+				return 0, 0
+			}
+			j++
 		}
-		if c >= 0x80 || !isWord(c) {
+		if j >= len(text) || text[j] >= 0x80 || !isWord(text[j]) {
 			return 0, 0
 		}
-		compact[n] = c
-		n++
+		compact[n] = text[j]
+		j++
 	}
-	if n < length || !freeAfter(text, j, 0) || mod97(compact[4:n], compact[:4]) != 1 {
+	if !freeAfter(text, j, 0) || mod97(compact[4:length], compact[:4]) != 1 {
 		return 0, 0
 	}
 	return start, j

@@ -18,10 +18,10 @@ const (
 // whether there can be such a number; digits without separators or a "+" are never one.
 func (f *finder) findPhone(i int) (start, end int) {
 	if f.text[i] == '+' {
-		return f.international(i, i+1)
+		return f.international(i, i+1, 0)
 	}
 	if i+3 < len(f.text) && f.text[i] == '0' && f.text[i+1] == '0' && (f.text[i+2] == ' ' || isDigit(f.text[i+2])) {
-		if start, end = f.international(i, i+2); end > 0 && strings.ContainsAny(string(f.text[start:end]), " -") {
+		if start, end = f.international(i, i+2, '-'); end > 0 && strings.ContainsAny(string(f.text[start:end]), " -") {
 			return start, end
 		}
 		return 0, 0
@@ -33,9 +33,9 @@ func (f *finder) findPhone(i int) (start, end int) {
 }
 
 // international reads the digits after the prefix and asks the number plans, for the whole and then for ever fewer
-// groups.
-func (f *finder) international(start, i int) (int, int) {
-	if !freeBefore(f.text, start, 0) {
+// groups. A sep that ties words together keeps it from beginning or ending inside one.
+func (f *finder) international(start, i int, sep byte) (int, int) {
+	if !freeBefore(f.text, start, sep) {
 		return 0, 0
 	}
 	number := [maxE164 + 1]byte{'+'}
@@ -58,7 +58,7 @@ func (f *finder) international(start, i int) (int, int) {
 		}
 	}
 	for k := groups - 1; k >= 0 && sizes[k] >= minE164; k-- {
-		if freeAfter(f.text, ends[k], 0) && f.valid(string(number[:1+sizes[k]])) {
+		if freeAfter(f.text, ends[k], sep) && f.valid(string(number[:1+sizes[k]])) {
 			return start, ends[k]
 		}
 	}

@@ -137,6 +137,8 @@ func TestDecide(t *testing.T) {
 		{"an action of another type", []access.PolicyStatement{all, allow("mq:*", "*")}, nil, stmt(act("mq:Publish", customers)), input(), access.Deny},
 		{"a resource of another connection", []access.PolicyStatement{allow("db:*", "*")}, nil, stmt(act("db:Select", "other/public.customers")), input(), access.Deny},
 		{"a connection whose name begins alike", []access.PolicyStatement{allow("db:*", "*")}, nil, stmt(act("db:Select", "orders-db2/x")), input(), access.Deny},
+		{"a field of another connection", []access.PolicyStatement{allow("db:*", "*")}, nil, stmt(act("db:Select", customers, "other/public.customers.id")), input(), access.Deny},
+		{"the principal in a condition", []access.PolicyStatement{when(all, `principal.kind == "workload" && principal.subject == "app" && principal.issuer != ""`)}, nil, stmt(act("db:Select", customers)), input(), access.Allow},
 		{"opaque is never allowed by a glob", []access.PolicyStatement{allow("db:*", "*"), allow("db:Opaqu*", "*")}, nil, stmt(act("db:Opaque", "orders-db")), input(), access.Deny},
 		{"opaque by name", []access.PolicyStatement{allow("db:Opaque", "orders-db")}, nil, stmt(act("db:Opaque", "orders-db")), input(), access.Allow},
 		{"opaque is denied by a glob", []access.PolicyStatement{allow("db:Opaque", "*"), deny("db:*que", "*")}, nil, stmt(act("db:Opaque", "orders-db")), input(), access.Deny},
@@ -234,7 +236,7 @@ func TestRulesReach(t *testing.T) {
 			if err != nil && fault.KindOf(err) != fault.Denied {
 				t.Fatalf("kind %s", fault.KindOf(err))
 			}
-			if err == nil && (r.Connection().Name != tc.connection || len(r.Roles()) != 1 || r.Version() != 7) {
+			if err == nil && (r.Connection().Name != tc.connection || len(r.Roles()) != 1 || r.Version() != 7 || s.Version() != 7) {
 				t.Fatal(r.Connection(), r.Roles(), r.Version())
 			}
 		})

@@ -166,6 +166,7 @@ func TestBrokenDocuments(t *testing.T) {
 		version(t, a, 1)
 		time.Sleep(2 * time.Second)
 		version(t, a, 0)
+		synctest.Wait()
 		if len(policy.Problems(told)) != 1 {
 			t.Errorf("told %v", told)
 		}

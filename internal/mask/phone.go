@@ -1,6 +1,7 @@
 package mask
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/nyaruka/phonenumbers"
@@ -128,9 +129,27 @@ func (f *finder) valid(number string) bool {
 	return validPhone(number)
 }
 
+// validPhone reports whether the number plans have room for "+" and digits.
 func validPhone(number string) bool {
+	if strings.HasPrefix(number, "+1") {
+		return validNorthAmerican(number[2:])
+	}
 	n, err := phonenumbers.Parse(number, "ZZ")
 	return err == nil && phonenumbers.IsValidNumber(n)
+}
+
+// validNorthAmerican is validPhone for calling code 1. It asks for the two largest of its 25 countries first, which is
+// several times faster, and for none of them where an area or exchange could not begin so.
+func validNorthAmerican(number string) bool {
+	if len(number) != 10 || number[0] < '2' || number[3] < '2' {
+		return false
+	}
+	national, err := strconv.ParseUint(number, 10, 64)
+	if err != nil {
+		return false
+	}
+	n := &phonenumbers.PhoneNumber{CountryCode: new(int32(1)), NationalNumber: &national}
+	return phonenumbers.IsValidNumberForRegion(n, "US") || phonenumbers.IsValidNumberForRegion(n, "CA") || phonenumbers.IsValidNumber(n)
 }
 
 // spell writes digits as characters.

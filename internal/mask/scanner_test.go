@@ -48,7 +48,7 @@ func TestFinds(t *testing.T) {
 			"o'brien@example.ie", "x@xn--80ak6aa92e.xn--p1ai", "A_B-1@EXAMPLE.ORG", "ada@example.c\u00f3m",
 		},
 		access.EntitySSN:   {"123-45-6789", "123 45 6789", "899.12.3456", "123–45–6789", "123-45-6789"},
-		access.EntityPhone: {"+14155552671", "+1 415-555-2671", "(415) 555-2671", "415-555-2671", "415.555.2671", "1-415-555-2671", "+44 20 7946 0958", "+49 30 901820", "+49 (30) 901820", "0049 30 901820", "020 7946 0958", "01 42 68 53 00", "＋１ 415 555 2671"},
+		access.EntityPhone: {"+14155552671", "+1 415-555-2671", "(415) 555-2671", "415-555-2671", "415.555.2671", "1-415-555-2671", "+44 20 7946 0958", "+49 30 901820", "+49 (30) 901820", "+44 (0)20 7946 0958", "+1 604 555 2671", "+1 876 555 2671", "0049 30 901820", "020 7946 0958", "01 42 68 53 00", "＋１ 415 555 2671"},
 		access.EntityIBAN:  {"DE89370400440532013000", "DE89 3704 0044 0532 0130 00", "GB82WEST12345698765432", "gb82 west 1234 5698 7654 32", "NO9386011117947", "FR14 2004 1010 0505 0001 3M02 606", "MT84MALT011000012345MTLCAST001S", "BR1500000000000010932840814P2", "DE89\u202f3704\u202f0044\u202f0532\u202f0130\u202f00"},
 		access.EntityIP:    {"192.168.0.1", "8.8.8.8", "255.255.255.255", "2001:db8::1", "::1", "fe80::1:2:3", "2001:0db8:85a3:0000:0000:8a2e:0370:7334", "::ffff:192.0.2.1", "1:2:3:4:5:6:7:8", "１９２.168.0.1"},
 	} {
@@ -246,11 +246,12 @@ func BenchmarkScanner(b *testing.B) {
 	mixed := []byte(strings.Repeat("order 8812 shipped on 2024-05-06 07:08:09 by truck 12 at 3.5 kg; ", 64))
 	utf := []byte(strings.Repeat("Grüße aus Köln, schöne Aussicht über die Dächer; ", 64))
 	dirty := []byte(strings.Repeat("the quick brown fox jumps over the lazy dog again and again; ", 16) + "ada@example.com 4111 1111 1111 1111")
+	phones := []byte("+14155552671")
 	s := scanner(b, redact)
 	for _, c := range []struct {
 		name string
 		v    []byte
-	}{{"clean", words}, {"cleanShort", words[:24]}, {"digits", mixed}, {"utf8", utf}, {"found", dirty}} {
+	}{{"clean", words}, {"cleanShort", words[:24]}, {"digits", mixed}, {"utf8", utf}, {"found", dirty}, {"phone", phones}} {
 		b.Run(c.name, func(b *testing.B) {
 			b.SetBytes(int64(len(c.v)))
 			b.ReportAllocs()

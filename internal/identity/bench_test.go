@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"math/big"
+	"strconv"
 	"testing"
 
 	"gatehouse/internal/access"
@@ -23,9 +24,10 @@ func BenchmarkVerify(b *testing.B) {
 		secret := access.NewSecret([]byte(tok.String()))
 		b.Run(name+"/new", func(b *testing.B) {
 			v := memoryVerifier(b)
-			document := []*access.Issuer{{Name: "main", URL: memoryIssuer, Audiences: []string{audience}}}
-			for b.Loop() {
-				if err := v.SetIssuers(document); err != nil { // makes the cache stale, and keeps the keys
+			document := &access.Issuer{Name: "main", URL: memoryIssuer, Audiences: []string{audience}}
+			for n := 0; b.Loop(); n++ {
+				document.Description = strconv.Itoa(n) // makes the cache stale, and keeps the keys
+				if err := v.SetIssuers([]*access.Issuer{document}); err != nil {
 					b.Fatal(err)
 				}
 				if _, err := v.Verify(b.Context(), secret); err != nil {

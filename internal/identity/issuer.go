@@ -24,8 +24,9 @@ const (
 )
 
 // issuer is an Issuer document, checked, with its defaults filled in and the source of its keys. It is immutable, and a
-// new one is made whenever the documents are set: the cache of verified tokens compares its address.
+// new one is made whenever its document changes: the cache of verified tokens compares its address.
 type issuer struct {
+	document   access.Issuer
 	name       string
 	url        string
 	audiences  []string
@@ -57,7 +58,8 @@ func compile(d *access.Issuer) (*issuer, error) {
 	if d == nil || d.Name == "" {
 		return nil, errors.New("an issuer has no name")
 	}
-	i := &issuer{name: d.Name, url: d.URL, audiences: slices.Clone(d.Audiences)}
+	i := &issuer{document: *d, name: d.Name, url: d.URL, audiences: slices.Clone(d.Audiences)}
+	i.document.Audiences, i.document.Algorithms = i.audiences, slices.Clone(d.Algorithms)
 	for _, check := range []func(*access.Issuer) error{i.setURL, i.setAudiences, i.setAlgorithms, i.setTimes, i.setKind} {
 		if err := check(d); err != nil {
 			return nil, fault.Wrap(fault.Malformed, "identity.SetIssuers", err, "issuer %q: %s", d.Name, err)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -78,10 +79,7 @@ func (v *Verifier) SetIssuers(documents []*access.Issuer) error {
 	var problems []error
 	names := make(map[string]bool)
 	for _, d := range documents {
-		i, err := compile(d)
-		if err == nil {
-			i.keys, err = v.source(old, d)
-		}
+		i, err := v.issuer(old, d)
 		if err == nil && (names[i.name] || next.byURL[i.url] != nil) {
 			err = fault.New(fault.Malformed, "identity.SetIssuers", "issuer %q: another issuer has the same name or url", i.name)
 		}
@@ -96,8 +94,21 @@ func (v *Verifier) SetIssuers(documents []*access.Issuer) error {
 	if len(problems) > 0 {
 		return errors.Join(problems...)
 	}
-	v.issuers.Store(next) // tokens verified under the old ones are no longer found good, see again
+	v.issuers.Store(next) // tokens verified under issuers that changed are no longer found good, see again
 	return nil
+}
+
+// issuer compiles a document, or finds it compiled already: tokens verified under it then stay cached.
+func (v *Verifier) issuer(old *snapshot, d *access.Issuer) (*issuer, error) {
+	i, err := compile(d)
+	if err != nil {
+		return nil, err
+	}
+	if before := old.byURL[i.url]; before != nil && reflect.DeepEqual(before.document, i.document) {
+		return before, nil
+	}
+	i.keys, err = v.source(old, d)
+	return i, err
 }
 
 func (v *Verifier) source(old *snapshot, d *access.Issuer) (*source, error) {
@@ -138,7 +149,7 @@ func (v *Verifier) verify(ctx context.Context, token []byte) (*access.Principal,
 		return nil, refuse(ReasonTooLarge, "%d bytes, the limit is %d", len(token), MaxToken)
 	}
 	now, digest, issuers := v.o.Clock(), cacheKey(sha256.Sum256(token)), v.issuers.Load()
-	if p, err, hit := v.again(digest, issuers, now); hit {
+	if p, hit, err := v.again(digest, issuers, now); hit {
 		return p, err
 	}
 	u, refusal := parse(token)
@@ -170,20 +181,20 @@ func (v *Verifier) verify(ctx context.Context, token []byte) (*access.Principal,
 
 // again answers for a token that was verified before; hit is false where it has to be looked at anew. Whatever can have
 // changed since is checked: the issuer's document, its keys and their lease, and the time.
-func (v *Verifier) again(k cacheKey, issuers *snapshot, now time.Time) (p *access.Principal, err error, hit bool) {
+func (v *Verifier) again(k cacheKey, issuers *snapshot, now time.Time) (p *access.Principal, hit bool, err error) {
 	e := v.cache.get(k)
 	if e == nil {
-		return nil, nil, false
+		return nil, false, nil
 	}
 	if issuers.byURL[e.issuer.url] != e.issuer || e.issuer.keys.fresh() != e.keys {
 		v.cache.drop(e)
-		return nil, nil, false
+		return nil, false, nil
 	}
 	if refusal := e.issuer.checkTimes(e.times, now); refusal != nil {
 		v.cache.drop(e)
-		return nil, refusal, true
+		return nil, true, refusal
 	}
-	return e.principal, nil, true
+	return e.principal, true, nil
 }
 
 // checkSignature checks that one of the keys made the signature.

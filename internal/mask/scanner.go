@@ -107,7 +107,7 @@ func (s *Scanner) classify() {
 
 // Mask hides what the detectors find inside v and returns the result and how many things it hid. Where it finds nothing
 // it returns v itself, without a copy or an allocation; otherwise the result is built in dst, whose content is
-// overwritten. The result holds nothing that the Scanner would find again: where hiding one thing uncovers another more
+// overwritten and which must not share memory with v. The result holds nothing that the Scanner would find again: where hiding one thing uncovers another more
 // than a few times, the whole value is redacted.
 func (s *Scanner) Mask(dst, v []byte) (out []byte, hits int) {
 	out, hits = s.once(dst[:0], v)

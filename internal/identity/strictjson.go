@@ -28,7 +28,7 @@ func decodeObject(b []byte) (map[string]any, error) {
 	if err := d.Decode(&v); err != nil {
 		return nil, errors.New("not valid JSON, or a member is there twice")
 	}
-	if _, err := d.Token(); err != io.EOF {
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("more than one JSON value")
 	}
 	object, ok := v.(map[string]any)

@@ -162,7 +162,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	if err := srv.Shutdown(stop); err != nil {
 		_ = srv.Close()
 	}
-	<-done
+	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+		return fault.Wrap(fault.Unavailable, "api.Serve", err, "the API stopped")
+	}
 	return nil
 }
 

@@ -122,7 +122,7 @@ func (a *app) readSecret(file string) (access.Secret, error) {
 	if err != nil {
 		return access.Secret{}, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	return nonEmpty(readBounded(f, maxSecret, file))
 }
 

@@ -54,7 +54,23 @@ The set as it would be is compiled first, and an error points at its line. The c
 			if err != nil {
 				return err
 			}
-			return a.applySources(c.Context(), sources, dryRun, output)
+			cl, err := a.connect()
+			if err != nil {
+				return err
+			}
+			write := cl.Apply
+			if dryRun {
+				write = cl.Plan
+			}
+			plan, err := write(c.Context(), documentsOf(sources))
+			if err != nil {
+				return a.explainFindings(err, sources)
+			}
+			if output == asJSON {
+				return a.writeJSON(plan)
+			}
+			a.printPlan(plan)
+			return nil
 		}})
 	c.Flags().StringArrayVarP(&files, "file", "f", nil, "`file`, directory, or - for standard input; may be repeated")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "show what would change and change nothing")
@@ -62,24 +78,12 @@ The set as it would be is compiled first, and an error points at its line. The c
 	return c
 }
 
-func (a *app) applySources(ctx context.Context, sources []Source, dryRun bool, output string) error { //nolint:revive // it is the user's flag, handed on
+func documentsOf(sources []Source) []access.Document {
 	docs := make([]access.Document, len(sources))
 	for i, s := range sources {
 		docs[i] = s.Document
 	}
-	cl, err := a.connect()
-	if err != nil {
-		return err
-	}
-	plan, err := cl.Apply(ctx, docs, dryRun)
-	if err != nil {
-		return a.explainFindings(err, sources)
-	}
-	if output == asJSON {
-		return a.writeJSON(plan)
-	}
-	a.printPlan(plan)
-	return nil
+	return docs
 }
 
 // readSources reads every named file, and the YAML and JSON files of every named directory, in order.
@@ -133,7 +137,7 @@ func (a *app) readSource(path string) ([]Source, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }()
 		in, shown = f, path
 	}
 	b, err := readBounded(in, maxDocumentFile, shown)

@@ -117,17 +117,17 @@ func isVerdict(header string) bool {
 	return slices.Contains([]string{"EFFECT", "STATE", "STATUS", "VERDICT", "ACTION"}, header)
 }
 
-// pairs prints names and values, leaving out empty ones.
-func (a *app) pairs(kv ...string) {
+// pairs prints names and values, given in turn, leaving out empty values.
+func (a *app) pairs(turns ...string) {
 	widest := 0
-	for i := 0; i < len(kv); i += 2 {
-		if kv[i+1] != "" {
-			widest = max(widest, width(kv[i]))
+	for kv := range slices.Chunk(turns, 2) {
+		if kv[1] != "" {
+			widest = max(widest, width(kv[0]))
 		}
 	}
-	for i := 0; i < len(kv); i += 2 {
-		if kv[i+1] != "" {
-			a.printf("%s%s  %s\n", a.paint(bold, kv[i]), strings.Repeat(" ", widest-width(kv[i])), visible(kv[i+1]))
+	for kv := range slices.Chunk(turns, 2) {
+		if kv[1] != "" {
+			a.printf("%s%s  %s\n", a.paint(bold, kv[0]), strings.Repeat(" ", widest-width(kv[0])), visible(kv[1]))
 		}
 	}
 }

@@ -76,7 +76,7 @@ func (s approvals) Watch(ctx context.Context) (<-chan access.Approval, error) {
 
 type sessions struct{ w *World }
 
-// The one session of a World's log.
+// Session is the one session of a World's log.
 const Session = "s-5f2c"
 
 func (s sessions) Sessions(context.Context, api.SessionFilter) ([]message.SessionSummary, error) {

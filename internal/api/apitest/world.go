@@ -63,7 +63,7 @@ func New(now func() time.Time) *World {
 	return w
 }
 
-// Reviewer, Other and Workload are the principals behind the tokens.
+// Reviewer is the person behind ReviewerToken: a dba.
 func Reviewer() *access.Principal {
 	return &access.Principal{Issuer: "https://people.test", Subject: "dora", Kind: access.Person, Claims: map[string]any{"roles": "dba"}}
 }

@@ -21,9 +21,17 @@ import (
 // maxEvent bounds one line of a stream of events, in bytes.
 const maxEvent = 4 << 20
 
-// Apply writes documents, all or none; a dry run says what would happen. Findings are in the error's message.Problem.
-func (c *Client) Apply(ctx context.Context, docs []access.Document, dryRun bool) (*message.Plan, error) { //nolint:revive // the API's own key
-	req := message.ApplyRequest{DryRun: dryRun}
+// Apply writes documents, all or none. Findings are in the error's message.Problem.
+func (c *Client) Apply(ctx context.Context, docs []access.Document) (*message.Plan, error) {
+	return c.writeDocuments(ctx, docs, message.ApplyRequest{})
+}
+
+// Plan says what Apply would do, and changes nothing.
+func (c *Client) Plan(ctx context.Context, docs []access.Document) (*message.Plan, error) {
+	return c.writeDocuments(ctx, docs, message.ApplyRequest{DryRun: true})
+}
+
+func (c *Client) writeDocuments(ctx context.Context, docs []access.Document, req message.ApplyRequest) (*message.Plan, error) {
 	for _, d := range docs {
 		b, err := message.EncodeDocument(d)
 		if err != nil {
@@ -153,7 +161,7 @@ func (c *Client) Watch(ctx context.Context, f func(access.Approval) error) error
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(nil, maxEvent)
 	for lines.Scan() {
@@ -255,7 +263,7 @@ func (c *Client) Backup(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	if _, err := io.Copy(w, resp.Body); err != nil {
 		return fault.Wrap(fault.Unavailable, "client.Backup", err, "the backup broke off and cannot be used: look at the gateway's log, then try again")
 	}

@@ -24,6 +24,7 @@ type Analysis struct {
 
 	ParamFields map[int][]string // by $n, from 1: the fields that the parameter is compared with or assigned to
 	Bound       []BoundLiteral   // the literals that are compared with or assigned to fields
+	Secrets     []access.Span    // literals that are credentials: passwords of roles, options of servers, connection strings
 	Copied      []string         // fields whose values this statement writes into another object
 
 	ChangesState     bool // it may change search_path, role, encoding, settings, temporary objects: state must be read again

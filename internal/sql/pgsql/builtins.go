@@ -5,11 +5,12 @@ import "strings"
 // class says what is known of a built-in function.
 type class uint8
 
-// The classes. The first six are pure.
+// The classes. The first seven are pure.
 const (
 	classUnknown   class = iota
 	classTotal           // cannot fail, whatever its arguments
 	classFirst           // cannot fail while only its first argument varies
+	classSecond          // cannot fail while only its second argument varies
 	classPure            // may fail: its arguments are tested
 	classAggTotal        // aggregates and window functions that cannot fail
 	classAggregate       // those that may
@@ -25,7 +26,7 @@ const (
 	classNotify
 )
 
-const classNames = "total first pure aggtotal aggregate set describe show sequence opaque readfile writefile largeobject advisory notify"
+const classNames = "total first second pure aggtotal aggregate set describe show sequence opaque readfile writefile largeobject advisory notify"
 
 // totalOperators cannot fail, whatever their operands; firstOperators while only the left one varies. Any other is
 // arithmetic of some kind: it may overflow or divide by zero, and so tell something of its operands.
@@ -44,6 +45,11 @@ pg_publication pg_publication_namespace pg_publication_rel pg_publication_tables
 pg_sequence pg_shdepend pg_shdescription pg_statistic_ext pg_tables pg_tablespace
 pg_timezone_abbrevs pg_timezone_names pg_transform pg_trigger pg_ts_config pg_ts_config_map pg_ts_dict pg_ts_parser
 pg_ts_template pg_type pg_user pg_views`
+
+// valueRelations are the relations of pg_catalog that hold values of any table, or statements that may: what is read from
+// them is never proven.
+const valueRelations = `pg_statistic pg_statistic_ext_data pg_stats pg_stats_ext pg_stats_ext_exprs pg_stat_activity
+pg_prepared_statements pg_cursors pg_largeobject`
 
 // informationHidden are the relations of information_schema that may hold options of foreign servers, passwords among
 // them. The others hold metadata.
@@ -77,6 +83,7 @@ type builtins struct {
 	total       map[string]bool
 	first       map[string]bool
 	metadata    map[string]bool
+	anyValue    map[string]bool
 	hidden      map[string]bool
 	harmless    map[string]bool
 	shown       map[string]bool
@@ -88,7 +95,7 @@ type builtins struct {
 func newBuiltins() *builtins {
 	b := &builtins{
 		functions: make(map[string]class, 900), total: set(totalOperators), first: set(firstOperators),
-		metadata: set(metadataRelations), hidden: set(informationHidden), harmless: set(harmlessSettings),
+		metadata: set(metadataRelations), anyValue: set(valueRelations), hidden: set(informationHidden), harmless: set(harmlessSettings),
 		shown: set(shownSettings), extensions: set(pureExtensions), definitions: newDefinitions(),
 	}
 	b.verbs = map[string]bool{}

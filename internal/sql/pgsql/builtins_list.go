@@ -2,7 +2,7 @@ package pgsql
 
 // builtinNames is the closed list of functions of pg_catalog whose behaviour is known, by class; see the classes of
 // builtins.go. It was made by reviewing pg_proc of PostgreSQL 15 and the release notes of 16 to 18: every overload of a
-// name in the first six classes reads nothing but its arguments, the clock, the session's own settings and constants of
+// name in the first seven classes reads nothing but its arguments, the clock, the session's own settings and constants of
 // the server. A name that is not here is a Call. The list is by name, since pg_catalog's names cannot be added to by anyone
 // but a superuser; a function of a user that has the same name and is in reach of the path takes precedence over the list.
 const builtinNames = `
@@ -15,11 +15,12 @@ network now num_nonnulls num_nulls numnode octet_length pg_backend_pid pg_client
 pg_conf_load_time pg_postmaster_start_time pg_typeof pi quote_ident quote_literal quote_nullable random reverse row_to_json
 session_user sha224 sha256 sha384 sha512 sign starts_with statement_timestamp strip strpos text textcat textlen timeofday
 to_json to_jsonb transaction_timestamp tsvector_to_array upper upper_inc upper_inf uuidv4 uuidv7 varchar version
-first: abs array_position array_positions array_remove array_replace ceil ceiling date_part date_trunc encode extract floor
-format is_normalized json_extract_path json_extract_path_text jsonb_extract_path jsonb_extract_path_text jsonb_insert
-jsonb_path_exists jsonb_path_query_array jsonb_path_query_first jsonb_set left like lpad ltrim normalize notlike overlay
-position regexp_count regexp_instr regexp_like regexp_match regexp_replace regexp_split_to_array regexp_substr replace right
-round rpad rtrim split_part string_to_array substr substring timezone to_char to_tsvector translate trunc
+first: abs array_position array_positions array_remove array_replace ceil ceiling encode floor format is_normalized
+json_extract_path json_extract_path_text jsonb_extract_path jsonb_extract_path_text jsonb_insert jsonb_path_exists
+jsonb_path_query_array jsonb_path_query_first jsonb_set left like lpad ltrim normalize notlike overlay position regexp_count
+regexp_instr regexp_like regexp_match regexp_replace regexp_split_to_array regexp_substr replace right round rpad rtrim
+split_part string_to_array substr substring to_char to_tsvector translate trunc
+second: date_part date_trunc extract timezone
 pure: abbrev acos acosd acosh age area array_fill array_reverse array_sample array_shuffle array_sort array_to_tsvector asin
 asind asinh atan atan2 atan2d atand atanh bit bit_count bitcat bitcmp bool bound_box box bpcharcmp byteacat byteacmp casefold
 cash_cmp cash_words cbrt center char chr cidr circle convert convert_from convert_to cos cosd cosh cot cotd crc32 crc32c date

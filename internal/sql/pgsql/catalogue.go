@@ -169,7 +169,7 @@ func (c *Catalogue) addRelation(j *relationJSON) error {
 		col.notNull = flags&2 != 0
 		col.id = fieldID(len(c.fields))
 		c.fields = append(c.fields, fieldInfo{access.Resource(c.connection, j.Schema, j.Name, col.name), r})
-		col.val = value{from: fieldSet{col.id}, bare: true, total: true, typ: col.typ}
+		col.val = value{from: fieldSet{col.id}, bare: true, total: true, typ: col.typ, open: j.Schema == "pg_catalog" && c.rules.anyValue[j.Name]}
 		r.byName[col.name] = len(r.columns)
 		r.columns = append(r.columns, col)
 	}
@@ -203,8 +203,8 @@ func (c *Catalogue) addNames(j *catalogueJSON) error {
 	return nil
 }
 
-// addInheritance makes a parent's column stand for the columns of the same name of all its descendants, since reading
-// the parent reads them.
+// addInheritance ties a parent's columns to the columns of the same name of all its descendants, both ways: reading the
+// parent reads them, and what they hold is what the parent shows.
 func (c *Catalogue) addInheritance(pairs [][2]uint32) {
 	for _, p := range pairs {
 		child, parent := c.byOID[p[0]], c.byOID[p[1]]
@@ -221,6 +221,7 @@ func (c *Catalogue) addInheritance(pairs [][2]uint32) {
 			for i := range r.columns {
 				if k, ok := d.byName[r.columns[i].name]; ok {
 					r.columns[i].val.from = r.columns[i].val.from.with(d.columns[k].id)
+					d.columns[k].val.from = d.columns[k].val.from.with(r.columns[i].id)
 				}
 			}
 		}

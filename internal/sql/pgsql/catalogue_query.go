@@ -72,10 +72,9 @@ const CatalogueQuery = `select pg_catalog.json_build_object(
    left join pg_catalog.pg_depend d on d.classid operator(pg_catalog.=) 'pg_catalog.pg_type'::pg_catalog.regclass
      and d.objid operator(pg_catalog.=) t.oid and d.deptype operator(pg_catalog.=) 'e'
    left join pg_catalog.pg_extension e on e.oid operator(pg_catalog.=) d.refobjid
-   where n.nspname operator(pg_catalog.<>) all ('{pg_catalog,information_schema}'::pg_catalog.name[])
-     and n.nspname operator(pg_catalog.!~) '^pg_(toast|temp)'
-     and t.typelem operator(pg_catalog.=) 0::pg_catalog.oid
-     and t.typtype operator(pg_catalog.<>) all ('{p}'::pg_catalog."char"[])),
+   where n.nspname operator(pg_catalog.!~) '^pg_(toast|temp)'
+     and (t.typcategory operator(pg_catalog.<>) 'A' or t.typname operator(pg_catalog.!~) '^_')
+     and t.typtype operator(pg_catalog.<>) 'p'),
  'casts', exists (select 1 from pg_catalog.pg_cast k where k.oid operator(pg_catalog.>=) 16384::pg_catalog.oid
    and k.castsource operator(pg_catalog.<) 16384::pg_catalog.oid and k.casttarget operator(pg_catalog.<) 16384::pg_catalog.oid)
 )::pg_catalog.text`

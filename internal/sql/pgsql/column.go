@@ -128,9 +128,9 @@ func (w *work) fieldOf(it *item, name string) value {
 // wholeRow is a row as one value: every column of it.
 func (w *work) wholeRow(it *item) value {
 	w.readColumns(it.cols)
-	v := rowOf(it.cols, it.rest == nil)
+	v := rowOf(it.cols, true)
 	if it.rest != nil {
-		v = merge(v, *it.rest)
+		v = merge(v, *it.rest) // and what its row is made of is no longer known
 	}
 	return v
 }

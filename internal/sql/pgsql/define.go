@@ -120,6 +120,9 @@ func (w *work) define(n *pg.Node) {
 	}
 	w.an.ChangesState, w.an.ChangesCatalogue, w.effects = true, true, true
 	kind := string(m.Descriptor().Name())
+	if holdsSecrets(kind) {
+		w.an.Secrets = w.an.Literals
+	}
 	if d, ok := w.c.rules.definitions[kind]; ok {
 		w.an.Verb = w.variant(d.verb, n)
 		names := w.namesIn(m, d.field)
@@ -133,6 +136,17 @@ func (w *work) define(n *pg.Node) {
 		return
 	}
 	w.defineByKind(n, kind)
+}
+
+// holdsSecrets says whether the literals of a kind of statement may be credentials.
+func holdsSecrets(kind string) bool {
+	switch kind {
+	case "CreateRoleStmt", "AlterRoleStmt", "CreateUserMappingStmt", "AlterUserMappingStmt", "CreateSubscriptionStmt",
+		"AlterSubscriptionStmt", "CreateForeignServerStmt", "AlterForeignServerStmt", "CreateFdwStmt", "AlterFdwStmt",
+		"AlterSystemStmt", "CreateForeignTableStmt":
+		return true
+	}
+	return false
 }
 
 // message is the statement inside a node.

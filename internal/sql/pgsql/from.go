@@ -243,6 +243,7 @@ func (w *work) rangeFunction(f *pg.RangeFunction, sc *scope) *entry {
 // functionColumns are the columns that a function in FROM gives: by its column definitions, by its known shape, or else
 // one for a scalar, whose name the alias may give.
 func (w *work) functionColumns(n *pg.Node, v value, defs []*pg.Node, f *pg.RangeFunction, alone bool) ([]column, bool) {
+	row := v.row
 	v = merge(v, value{total: true})
 	if len(defs) > 0 {
 		var cols []column
@@ -265,7 +266,10 @@ func (w *work) functionColumns(n *pg.Node, v value, defs []*pg.Node, f *pg.Range
 		}
 		return cols, true
 	}
-	if v.row != nil || !w.scalarFunction(n) {
+	if len(row) > 0 {
+		return row, true
+	}
+	if !w.scalarFunction(n) {
 		return []column{{name: name, val: v}}, false
 	}
 	if alone && f.Alias != nil && len(f.Alias.Colnames) == 0 {

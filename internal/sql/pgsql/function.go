@@ -137,9 +137,9 @@ func (w *work) callNamed(schema, name string, args []value) value {
 	}
 	switch k {
 	case classTotal, classAggTotal:
-	case classFirst:
-		for i := 1; i < len(args); i++ {
-			if len(args[i].from) > 0 {
+	case classFirst, classSecond:
+		for i, a := range args {
+			if len(a.from) > 0 && i != int(k-classFirst) {
 				v.total = false
 			}
 		}
@@ -149,10 +149,23 @@ func (w *work) callNamed(schema, name string, args []value) value {
 	case classPure, classAggregate, classSet:
 		v.total = false
 		w.test(v)
+		if len(args) > 0 && (strings.HasSuffix(name, "_populate_record") || strings.HasSuffix(name, "_populate_recordset")) {
+			v.row = madeOf(args[0].row, v)
+		}
 	default:
 		return w.effect(k, name, v)
 	}
 	return v
+}
+
+// madeOf gives a value the shape of a row whose every part may be any of it.
+func madeOf(row []column, v value) []column {
+	whole := value{from: v.from, open: v.open, atoms: v.atoms}
+	cols := make([]column, len(row))
+	for i := range row {
+		cols[i] = column{name: row[i].name, val: whole}
+	}
+	return cols
 }
 
 // userCall is a call of a function of a user: unless vouched for, it may do and return anything.

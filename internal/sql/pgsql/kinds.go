@@ -19,7 +19,9 @@ func (w *work) defineByKind(n *pg.Node, kind string) {
 		w.alterTableParts(s.AlterTableStmt)
 	case *pg.Node_RenameStmt:
 		w.alter(renamed(s.RenameStmt), s.RenameStmt.Relation, s.RenameStmt.Object)
+		w.rename(s.RenameStmt)
 	case *pg.Node_AlterObjectSchemaStmt:
+		w.moved(s.AlterObjectSchemaStmt.Relation, "")
 		w.alter(s.AlterObjectSchemaStmt.ObjectType, s.AlterObjectSchemaStmt.Relation, s.AlterObjectSchemaStmt.Object)
 	case *pg.Node_AlterOwnerStmt:
 		w.alter(s.AlterOwnerStmt.ObjectType, s.AlterOwnerStmt.Relation, s.AlterOwnerStmt.Object)
@@ -104,6 +106,36 @@ func renamed(s *pg.RenameStmt) pg.ObjectType {
 		return pg.ObjectType_OBJECT_TABLE
 	}
 	return s.RenameType
+}
+
+// rename records that what a rename gives another name to leaves its own, and with it whatever a policy says of that name.
+func (w *work) rename(s *pg.RenameStmt) {
+	switch s.RenameType {
+	case pg.ObjectType_OBJECT_COLUMN, pg.ObjectType_OBJECT_ATTRIBUTE:
+		w.moved(s.Relation, s.Subname)
+	case pg.ObjectType_OBJECT_SCHEMA:
+		for _, rel := range w.c.relations[s.Subname] {
+			w.moved(&pg.RangeVar{Schemaname: rel.schema, Relname: rel.name}, "")
+		}
+	default:
+		w.moved(s.Relation, "")
+	}
+}
+
+// moved copies a column of a relation, or all of them, to another name.
+func (w *work) moved(rv *pg.RangeVar, column string) {
+	if rv == nil {
+		return
+	}
+	rel, _ := w.c.lookup(w.s, rv.Schemaname, rv.Relname)
+	if rel == nil {
+		return
+	}
+	for i := range rel.columns {
+		if c := &rel.columns[i]; column == "" || c.name == column {
+			w.copyInto(c.val, nil)
+		}
+	}
 }
 
 // drop is DROP of one or more objects of one kind.

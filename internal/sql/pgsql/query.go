@@ -438,18 +438,19 @@ func (w *work) cte(t *cte) result {
 		return t.res
 	}
 	inner := w.with(sel.WithClause, t.sc)
-	t.res = w.named(w.selectStmt(sel.Larg, inner), t.def)
+	rows := w.selectStmt(sel.Larg, inner)
 	for {
-		before := size(t.res)
-		next := w.named(unite(t.res, w.selectStmt(sel.Rarg, inner)), t.def)
+		t.res = w.named(rows, t.def)
+		before := size(rows)
+		rows = unite(rows, w.selectStmt(sel.Rarg, inner))
 		if !sel.All {
-			w.test(next.all())
+			w.test(rows.all())
 		}
-		t.res = next
-		if !w.step(before+1) || size(next) == before {
+		if !w.step(before+1) || size(rows) == before {
 			break
 		}
 	}
+	t.res = w.named(rows, t.def)
 	w.orderBy(sel.SortClause, inner.inner(), t.res)
 	w.limits(sel, inner.inner())
 	return t.res

@@ -39,14 +39,23 @@ func (w *work) typeName(t *pg.TypeName) bool {
 		w.opaque("the type " + name + " is temporary")
 		return false
 	}
-	pure := true
-	for _, u := range w.c.types[name] {
-		if w.inPath(u.schema) && !w.pureType(u) {
-			w.call(u.schema, name)
-			pure = false
+	pure, known := true, false
+	for _, of := range [...]string{name, strings.TrimPrefix(name, "_")} { // an array's own name has a line before it
+		for _, u := range w.c.types[of] {
+			if !w.inPath(u.schema) {
+				continue
+			}
+			known = true
+			if !w.pureType(u) {
+				w.call(u.schema, of)
+				pure = false
+			}
 		}
 	}
-	return pure
+	if !known {
+		w.opaque("the type " + name + " is not in the catalogue")
+	}
+	return pure && known
 }
 
 func (w *work) qualifiedType(schema, name string) bool {
@@ -65,6 +74,9 @@ func (w *work) qualifiedType(schema, name string) bool {
 // pureType says whether converting to a type runs nothing of a user's: enums, composites and ranges of what is built
 // in, domains without conditions, and the types of trusted extensions.
 func (w *work) pureType(t typeInfo) bool {
+	if t.schema == "pg_catalog" || t.schema == "information_schema" && t.kind != 'd' {
+		return true
+	}
 	switch t.kind {
 	case 'e', 'c':
 		return true
@@ -88,12 +100,7 @@ func (w *work) rowType(t *pg.TypeName, v value) []column {
 	if rel == nil || parts[0] == "pg_catalog" {
 		return nil
 	}
-	whole := value{from: v.from, open: v.open, atoms: v.atoms}
-	cols := make([]column, len(rel.columns))
-	for i := range rel.columns {
-		cols[i] = column{name: rel.columns[i].name, val: whole}
-	}
-	return cols
+	return madeOf(w.relationItem(rel).cols, v)
 }
 
 // totalType says whether every value can be converted: to text.

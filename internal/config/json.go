@@ -38,19 +38,25 @@ type jsonReader struct {
 // errDeep refuses what would nest without end.
 var errDeep = fmt.Errorf("nested more than %d deep", maxDepth)
 
+// problem puts an error at the token that could not be read.
 func (r *jsonReader) problem(err error) problem {
-	offset := int(r.dec.InputOffset())
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
-		offset = int(syntax.Offset) - 1
-	}
+	offset := r.tokenStart()
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		offset = len(r.text)
 	}
 	return problem{r.position(offset), "this is not JSON: " + strings.TrimPrefix(err.Error(), "json: ")}
 }
 
-// position turns an offset, no smaller than the one before unless an error is shown, into a line and column.
+// tokenStart is the offset of the token that comes next.
+func (r *jsonReader) tokenStart() int {
+	start := int(r.dec.InputOffset())
+	for start < len(r.text) && strings.IndexByte(" \t\r\n,:", r.text[start]) >= 0 {
+		start++
+	}
+	return start
+}
+
+// position turns an offset into a line and column. It counts on from the last one, so that reading takes linear time.
 func (r *jsonReader) position(offset int) position {
 	offset = max(0, min(offset, len(r.text)))
 	if offset < r.offset {
@@ -67,10 +73,7 @@ func (r *jsonReader) position(offset int) position {
 
 // next returns the next token and where it begins.
 func (r *jsonReader) next() (json.Token, position, error) {
-	start := int(r.dec.InputOffset())
-	for start < len(r.text) && strings.IndexByte(" \t\r\n,:", r.text[start]) >= 0 {
-		start++
-	}
+	start := r.tokenStart()
 	t, err := r.dec.Token()
 	if err != nil {
 		return nil, position{}, err

@@ -3,9 +3,11 @@ package config
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/diff"
 
@@ -157,15 +159,26 @@ func appendScalar(b []byte, s string) []byte {
 	return append(b, quoted(s)...)
 }
 
-// quoted is a YAML double-quoted scalar on one line: JSON's escapes are also YAML's.
+// quoted is a YAML double-quoted scalar on one line (YAML 1.2 §7.3.1), with everything escaped that does not print.
 func quoted(s string) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(s); err != nil { // a string always encodes
-		return []byte(`""`)
+	b := []byte{'"'}
+	for _, c := range s {
+		switch {
+		case c == '"', c == '\\':
+			b = append(b, '\\', byte(c))
+		case c == '\n':
+			b = append(b, `\n`...)
+		case c == '\t':
+			b = append(b, `\t`...)
+		case c > 0xffff && !unicode.IsPrint(c):
+			b = fmt.Appendf(b, `\U%08x`, c)
+		case c == utf8.RuneError, !unicode.IsPrint(c):
+			b = fmt.Appendf(b, `\u%04x`, c)
+		default:
+			b = utf8.AppendRune(b, c)
+		}
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	return append(b, '"')
 }
 
 // readable reports whether a text of several lines can be written as a block that means exactly it.

@@ -16,6 +16,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"time"
 
@@ -212,12 +213,11 @@ func serverNames(names []string) ([]string, error) {
 	return all, nil
 }
 
-// certifiable asks the library itself whether a certificate for the name would be accepted for it.
+// hostName is a DNS name as certificates hold it (RFC 5280 §4.2.1.6, RFC 952), with the underscore that is seen in the wild.
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*$`)
+
 func certifiable(name string) bool {
-	if net.ParseIP(name) != nil {
-		return true
-	}
-	return (&x509.Certificate{DNSNames: []string{name}}).VerifyHostname(name) == nil
+	return net.ParseIP(name) != nil || (len(name) <= 253 && hostName.MatchString(name))
 }
 
 func newTemplate(name string, now, end time.Time, random io.Reader) (*x509.Certificate, error) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"gatehouse/internal/access"
@@ -13,19 +14,18 @@ import (
 )
 
 // maxList bounds what List returns, where the caller does not bound it further.
-const maxList = 1000
+const maxList = 10_000
 
 // Approvals keeps the approvals of the waiting room.
 type Approvals struct{ s *Store }
 
-// ApprovalFilter picks approvals: those that agree in every field that is not zero.
+// ApprovalFilter picks approvals; a zero field picks all. Its fields are those of the waiting room's own filter, so that
+// one converts to the other.
 type ApprovalFilter struct {
-	State      access.ApprovalState
-	Principal  string // Principal.ID of who asked
-	Connection string
-	Session    string
-	Digest     string
-	Limit      int // at most 1000, which is the default
+	States    []access.ApprovalState
+	Principal string // Principal.ID of who asked
+	Digest    string
+	Limit     int // the newest Limit, still oldest first; at most 10,000, which is the default
 }
 
 // Insert stores a new approval; fault.Conflict where its id is taken.
@@ -48,7 +48,7 @@ func (x *Approvals) Get(ctx context.Context, id string) (access.Approval, error)
 	return one(id, x.s.read.QueryRowContext(ctx, "SELECT body FROM approvals WHERE id = $1", id))
 }
 
-// List returns the approvals that the filter picks, newest first.
+// List returns the approvals that the filter picks, oldest first.
 func (x *Approvals) List(ctx context.Context, f ApprovalFilter) ([]access.Approval, error) {
 	query, args := f.query()
 	rows, err := x.s.read.QueryContext(ctx, query, args...)
@@ -68,19 +68,30 @@ func (x *Approvals) List(ctx context.Context, f ApprovalFilter) ([]access.Approv
 		}
 		all = append(all, a)
 	}
+	slices.Reverse(all)
 	return all, failed("Approvals.List", rows.Err())
 }
 
+// query asks for the newest first, so that the limit cuts off the oldest.
 func (f ApprovalFilter) query() (string, []any) {
 	var where []string
 	var args []any
-	for _, c := range []struct{ column, value string }{
-		{"state", string(f.State)}, {"principal", f.Principal}, {"connection", f.Connection}, {"session", f.Session}, {"digest", f.Digest},
-	} {
-		if c.value != "" {
-			args = append(args, c.value)
-			where = append(where, fmt.Sprintf("%s = $%d", c.column, len(args)))
+	bind := func(v any) string {
+		args = append(args, v)
+		return fmt.Sprintf("$%d", len(args))
+	}
+	if len(f.States) > 0 {
+		var states []string
+		for _, state := range f.States {
+			states = append(states, bind(string(state)))
 		}
+		where = append(where, "state IN ("+strings.Join(states, ", ")+")")
+	}
+	if f.Principal != "" {
+		where = append(where, "principal = "+bind(f.Principal))
+	}
+	if f.Digest != "" {
+		where = append(where, "digest = "+bind(f.Digest))
 	}
 	query := "SELECT body FROM approvals"
 	if len(where) > 0 {
@@ -90,22 +101,24 @@ func (f ApprovalFilter) query() (string, []any) {
 	if limit <= 0 || limit > maxList {
 		limit = maxList
 	}
-	args = append(args, limit)
-	return query + fmt.Sprintf(" ORDER BY requested_at DESC, id DESC LIMIT $%d", len(args)), args
+	return query + " ORDER BY requested_at DESC, id DESC LIMIT " + bind(limit), args
 }
 
-// Transition moves an approval from one state to next.State and takes AnsweredAt, Reviewer and Reason from next where
-// they are not empty; everything else stays as it was asked. It returns false where the approval is no longer in the
-// state from: of any number of concurrent callers with the same from, exactly one gets true. A transition that no
-// approval may make is fault.Internal; an unknown id is fault.NotFound.
-func (x *Approvals) Transition(ctx context.Context, id string, from access.ApprovalState, next access.Approval) (bool, error) {
+// Transition moves the approval next.ID from one state to next.State and takes AnsweredAt, Reviewer and Reason from next
+// where they are not empty; everything else stays as it was asked. It returns false where there is no approval of that
+// id in the state from: of any number of concurrent callers with the same from, exactly one gets true. A transition that
+// no approval may make is fault.Internal.
+func (x *Approvals) Transition(ctx context.Context, from access.ApprovalState, next access.Approval) (bool, error) {
 	if !leads(from, next.State) {
 		return false, fault.New(fault.Internal, "store.Approvals.Transition", "an approval does not go from %q to %q", from, next.State)
 	}
 	won := false
 	err := x.s.inTx(ctx, "Approvals.Transition", func(tx *sql.Tx) error {
-		a, err := one(id, tx.QueryRowContext(ctx, "SELECT body FROM approvals WHERE id = $1", id))
-		if err != nil || a.State != from {
+		a, err := one(next.ID, tx.QueryRowContext(ctx, "SELECT body FROM approvals WHERE id = $1", next.ID))
+		if fault.KindOf(err) == fault.NotFound || (err == nil && a.State != from) {
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 		body, err := json.Marshal(answered(a, next))
@@ -113,7 +126,8 @@ func (x *Approvals) Transition(ctx context.Context, id string, from access.Appro
 			return err
 		}
 		// The state is compared again here, where the row is locked, for databases that let others in after the reading.
-		res, err := tx.ExecContext(ctx, "UPDATE approvals SET state = $1, body = $2 WHERE id = $3 AND state = $4", string(next.State), string(body), id, string(from))
+		res, err := tx.ExecContext(ctx, "UPDATE approvals SET state = $1, body = $2 WHERE id = $3 AND state = $4",
+			string(next.State), string(body), next.ID, string(from))
 		if err != nil {
 			return err
 		}

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"embed"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net/url"
 	"os"
@@ -22,7 +21,7 @@ import (
 var migrations embed.FS
 
 const (
-	// applicationID marks the file as a Gatehouse store, for SQLite's own application_id and for file(1): "GATE".
+	// applicationID marks the file as a Gatehouse store ("GATE"): SQLite's application_id, set by the first migration.
 	applicationID = 0x47415445
 	versionTable  = "schema_version"
 	readers       = 3
@@ -39,11 +38,14 @@ func Open(ctx context.Context, path string, clock func() time.Time) (*Store, err
 	if err := privateFile(path); err != nil {
 		return nil, err
 	}
+	if err := examine(ctx, path); err != nil {
+		return nil, err
+	}
 	s, err := connect(path, clock)
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(s.examine(ctx), s.migrate(ctx)); err != nil {
+	if err := s.migrate(ctx); err != nil {
 		_ = s.Close()
 		return nil, err
 	}
@@ -92,35 +94,42 @@ func dsn(path, lock string) string {
 	q := url.Values{"_txlock": {lock}, "_pragma": {
 		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "secure_delete(1)", "trusted_schema(0)",
 	}}
+	return uri(path, q)
+}
+
+func uri(path string, q url.Values) string {
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String()
 }
 
-// examine refuses what is not a sound store before anything is written to it.
-func (s *Store) examine(ctx context.Context) error {
+// examine refuses what is not a sound store, over a connection that changes nothing: connect would already turn another
+// program's database into one with a write-ahead log.
+func examine(ctx context.Context, path string) (err error) {
 	const op = "store.examine"
+	db, err := sql.Open("sqlite", uri(path, url.Values{"_pragma": {"busy_timeout(5000)", "trusted_schema(0)"}}))
+	if err != nil {
+		return failed("Open", err)
+	}
+	defer func() { err = errors.Join(err, failed("Open", db.Close())) }()
 	var id, tables int64
 	var check string
-	err := errors.Join(
-		s.write.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id),
-		s.write.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables),
-		s.write.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&check))
+	err = errors.Join(
+		db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id),
+		db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables),
+		db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&check))
 	if err != nil {
-		return fault.Wrap(fault.Unavailable, op, err, "%s cannot be read as a store: restore it from a backup (gatehouse restore)", s.path)
+		return fault.Wrap(fault.Unavailable, op, err, "%s cannot be read as a store: restore it from a backup (gatehouse restore)", path)
 	}
 	if id != applicationID && (id != 0 || tables != 0) {
-		return fault.New(fault.Unavailable, op, "%s is another program's database: give the store another path", s.path)
+		return fault.New(fault.Unavailable, op, "%s is another program's database: give the store another path", path)
 	}
 	if check != "ok" {
-		return fault.Wrap(fault.Unavailable, op, errors.New(check), "the store %s is damaged: restore it from a backup (gatehouse restore)", s.path)
+		return fault.Wrap(fault.Unavailable, op, errors.New(check), "the store %s is damaged: restore it from a backup (gatehouse restore)", path)
 	}
 	return nil
 }
 
 func (s *Store) migrate(ctx context.Context) error {
 	const op = "store.migrate"
-	if _, err := s.write.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", applicationID)); err != nil {
-		return failed("migrate", err)
-	}
 	files, err := fs.Sub(migrations, "migrations/sqlite")
 	if err != nil {
 		return fault.Wrap(fault.Internal, op, err, "the migrations are missing from this binary")

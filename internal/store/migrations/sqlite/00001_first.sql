@@ -1,4 +1,6 @@
 -- +goose Up
+PRAGMA application_id = 1195463749; -- 0x47415445, "GATE"
+
 CREATE TABLE revision (
     id     INTEGER PRIMARY KEY CHECK (id = 1),
     number BIGINT NOT NULL

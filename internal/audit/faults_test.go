@@ -317,3 +317,122 @@ func TestWhatAFullDiskSays(t *testing.T) {
 		_ = l.Close(context.Background())
 	}
 }
+
+// TestAfterAFailedSyncNothingIsSigned: the next fsync may succeed and mean nothing.
+func TestAfterAFailedSyncNothingIsSigned(t *testing.T) {
+	disk := &brokenDisk{op: "sync", from: 2, err: syscall.EIO} // the first is the segment's header
+	signer, public := key(t)
+	o := audit.Options{
+		Dir: filepath.Join(t.TempDir(), "audit"), Signer: signer, Node: "n1", Clock: time.Now, Rand: rand.Reader, FS: disk,
+		Retry: time.Millisecond, Window: time.Hour, CheckpointEvery: time.Hour,
+	}
+	l, err := audit.Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seq, err := l.Append(act(1))
+	if err == nil {
+		err = l.Barrier(seq)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Checkpoint(t.Context()); fault.KindOf(err) != fault.Unavailable {
+		t.Fatalf("the failed fsync: %v", err)
+	}
+	disk.mend()
+	if _, err := l.Checkpoint(t.Context()); fault.KindOf(err) != fault.Unavailable {
+		t.Errorf("signed after a failed fsync: %v", err)
+	}
+	if err := l.Close(t.Context()); fault.KindOf(err) != fault.Unavailable {
+		t.Errorf("closed as if nothing had been: %v", err)
+	}
+	if r, err := verify.Dir(o.Dir, []string{public}, verify.Options{}); err != nil || r.Signed != 0 {
+		t.Errorf("%v %s", err, r)
+	}
+	if l, err = audit.Open(o); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	inspect(t, "opened anew", o.Dir, public, []uint64{1})
+}
+
+// watched is a disk that writes down what happens to segments.
+type watched struct {
+	brokenDisk
+	mu  sync.Mutex
+	log []string
+}
+
+func (w *watched) OpenFile(name string, flag int, perm fs.FileMode) (audit.File, error) {
+	f, err := w.brokenDisk.OpenFile(name, flag, perm)
+	if err != nil || !strings.HasSuffix(name, ".seg") {
+		return f, err
+	}
+	return &watchedFile{f, w}, nil
+}
+
+func (w *watched) note(what string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.log = append(w.log, what)
+}
+
+type watchedFile struct {
+	audit.File
+	w *watched
+}
+
+func (f *watchedFile) WriteAt(b []byte, at int64) (int, error) {
+	f.w.note("write")
+	return f.File.WriteAt(b, at)
+}
+
+func (f *watchedFile) Sync() error {
+	f.w.note("sync")
+	return f.File.Sync()
+}
+
+// TestASlowDiskHoldsCallersToTheWindow: where the fsync is late by more than the window, no further record is
+// acknowledged before it.
+func TestASlowDiskHoldsCallersToTheWindow(t *testing.T) {
+	disk := &watched{}
+	signer, _ := key(t)
+	uptime := time.Second
+	l, err := audit.Open(audit.Options{
+		Dir: filepath.Join(t.TempDir(), "audit"), Signer: signer, Node: "n1", Clock: time.Now, Rand: rand.Reader, FS: disk,
+		Elapsed: func() time.Duration { return uptime }, Window: time.Hour, CheckpointEvery: 10 * time.Hour,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := func(n uint64) {
+		t.Helper()
+		seq, err := l.Append(act(n))
+		if err == nil {
+			err = l.Barrier(seq)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	record(1)
+	uptime += time.Hour
+	record(2) // just within
+	if err := l.Health(); err != nil {
+		t.Error("within the window: ", err)
+	}
+	uptime += 6 * time.Second
+	if err := l.Health(); fault.KindOf(err) != fault.Unavailable {
+		t.Errorf("the disk is late and Health says %v", err)
+	}
+	record(3)
+	if got := strings.Join(disk.log, " "); !strings.HasPrefix(got, "write ") || !strings.HasSuffix(got, "sync write") {
+		t.Errorf("what happened: %s", got)
+	}
+	if err := l.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

@@ -173,6 +173,10 @@ func (l *Log) sync() error {
 	defer l.syncMu.Unlock()
 	l.mu.Lock()
 	target, f := l.written, l.seg.file
+	if l.failed != nil && l.failed.hard {
+		defer l.mu.Unlock()
+		return l.failed.err
+	}
 	if target == l.synced {
 		l.mu.Unlock()
 		return nil

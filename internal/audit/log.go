@@ -22,7 +22,7 @@ const (
 	keepBuffer  = 1 << 20   // a buffer that has grown beyond this is not kept for reuse
 	saltBatch   = 4096      // bytes of randomness read at a time
 	clockStep   = time.Second
-	slowDisk    = 5 * time.Second // an fsync that takes longer makes Health report it
+	slowDisk    = 5 * time.Second // an fsync that is later than the window by this makes Health report it
 )
 
 // Options says where and how to keep a log. Dir, Signer, Node, Clock and Rand are required.
@@ -231,7 +231,7 @@ func (l *Log) Health() error {
 	if err := l.refusal(); err != nil {
 		return err
 	}
-	if lag := l.lag(); lag > slowDisk {
+	if lag := l.lag(); lag > l.o.Window+slowDisk {
 		return fault.New(fault.Unavailable, "audit.Health", "audit log: the disk under %s has not finished an fsync for %s: check the disk", l.o.Dir, lag.Round(time.Second))
 	}
 	return nil

@@ -91,3 +91,41 @@ func TestSessionsAreFoundWhileTheLogIsWritten(t *testing.T) {
 		t.Errorf("a log that is not there: %v", err)
 	}
 }
+
+// TestReadingWhileWriting: a reader sees a prefix of the log, whole and in order, whatever the writer does meanwhile.
+func TestReadingWhileWriting(t *testing.T) {
+	o := options(t)
+	o.SegmentBytes = 8 << 10
+	l := mustOpen(t, o)
+	const total = 3000
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range uint64(total) {
+			seq, err := l.Append(intent("s", i+1))
+			if err == nil && i%7 == 0 {
+				err = l.Barrier(seq)
+			}
+			if err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	}()
+	for reading := true; reading; {
+		select {
+		case <-done:
+			reading = false
+		default:
+		}
+		for i, r := range readAll(t, o.Dir) {
+			if r.Seq != uint64(i+1) || r.Event.Action != r.Seq {
+				t.Fatalf("record %d reads as %d", i+1, r.Seq)
+			}
+		}
+	}
+	mustClose(t, l)
+	if n := len(readAll(t, o.Dir)); n != total {
+		t.Errorf("%d records at the end, want %d", n, total)
+	}
+}

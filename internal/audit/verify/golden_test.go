@@ -270,3 +270,27 @@ func TestAnErasedPayloadStillVerifies(t *testing.T) {
 		t.Errorf("%d read as erased, %d verified", erased, r.Erased)
 	}
 }
+
+// BenchmarkVerify is how long an auditor waits.
+func BenchmarkVerify(b *testing.B) {
+	dir, k := filepath.Join(b.TempDir(), "audit"), newPair(b, "k1")
+	o := options(dir, k)
+	o.SegmentBytes = 64 << 20
+	l := openLog(b, o)
+	for i := range 500 {
+		session(b, l, string(rune('a'+i)), 99)
+	}
+	if err := l.Close(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	var records uint64
+	b.ResetTimer()
+	for b.Loop() {
+		r := check(b, dir, verify.Options{}, k.public)
+		if !r.OK {
+			b.Fatal(r)
+		}
+		records += r.Records
+	}
+	b.ReportMetric(float64(records)/b.Elapsed().Seconds(), "records/s")
+}

@@ -72,7 +72,7 @@ func TestTamperEveryByte(t *testing.T) {
 			t.Fatal(err)
 		}
 		for at := range data {
-			if len(data) > 2500 && at > 300 && at < len(data)-300 && at%stride(397) != 0 {
+			if len(data) > 1000 && at > 150 && at < len(data)-150 && at%stride(997) != 0 {
 				continue
 			}
 			tried++
@@ -141,7 +141,7 @@ func TestTamperWithRecords(t *testing.T) {
 	for si, path := range segments {
 		head, all := frames(t, path)
 		first := binary.BigEndian.Uint64(all[0][9:])
-		for i := 0; i < len(all)-1; i += 1 + stride(16) {
+		for i := 0; i < len(all)-1; i += 1 + stride(40) {
 			seq := first + uint64(i)
 			for name, spoil := range map[string]func([][]byte) [][]byte{
 				"drop":   func(f [][]byte) [][]byte { return slices.Delete(f, i, i+1) },
@@ -218,7 +218,7 @@ func TestTruncateAnywhere(t *testing.T) {
 	}
 	var faults, torn, clean int
 	for n := range data {
-		if n < len(data)-800 && n%stride(61) != 0 {
+		if n < len(data)-400 && n%stride(199) != 0 {
 			continue
 		}
 		write(t, last, data[:n])
@@ -266,7 +266,7 @@ func TestUnsignedTailFlips(t *testing.T) {
 		t.Fatal(err)
 	}
 	for at := range data {
-		if at < len(data)-800 && at%stride(61) != 0 {
+		if at < len(data)-400 && at%stride(199) != 0 {
 			continue
 		}
 		data[at] ^= 1

@@ -53,7 +53,10 @@ func (c *catalogues) of(g *gate.Gate) *catalogue {
 
 // get returns a catalogue that is young enough.
 func (c *catalogues) get(ctx context.Context, s *session) (*pgsql.Catalogue, error) {
-	e := c.of(s.g)
+	if s.entry == nil {
+		s.entry = c.of(s.g)
+	}
+	e := s.entry
 	e.mu.Lock()
 	age := c.clock().Sub(e.at)
 	if e.now != nil && age >= 0 && age < maxAge {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"sync/atomic"
 
+	"gatehouse/internal/access"
 	"gatehouse/internal/gate"
 	"gatehouse/internal/sql/pgsql"
 	"gatehouse/internal/wire"
@@ -61,11 +62,15 @@ type session struct {
 	copying  bool     // the server takes rows from the client
 
 	texts  *texts[*judged] // what this session judged
+	shapes *texts[*shaped] // the same, by template
+	shape  []byte          // the template under construction
+	spans  []access.Span   // and its literals
 	out    []byte          // to the client
 	add    []byte          // the answer under construction
 	values [][]byte
 	runs   []run            // of the simple query under way
 	cat    *pgsql.Catalogue // under which the newest statement was understood
+	entry  *catalogue       // of the session's backend
 	hider  hider
 
 	draining atomic.Bool
@@ -81,7 +86,8 @@ func newSession(p *protocol, conn net.Conn, st *startup, l gate.Limits) *session
 		st.params = append(st.params, [2]string{"database", st.get("user")})
 	}
 	return &session{p: p, conn: conn, startup: st, limits: l, synced: true, state: connState{tx: txIdle},
-		stmts: map[string]*prepared{}, portals: map[string]*portal{}, cursors: map[string]*cursor{}, texts: newTexts[*judged](sessionTexts)}
+		stmts: map[string]*prepared{}, portals: map[string]*portal{}, cursors: map[string]*cursor{}, texts: newTexts[*judged](sessionTexts),
+		shapes: newTexts[*shaped](sessionTexts)}
 }
 
 // Login implements wire.Session.

@@ -22,6 +22,7 @@ type connState struct {
 	tx       byte
 	strings  string // standard_conforming_strings as reported
 	encoding string // client_encoding as reported
+	readable string // an encoding that checkEncoding has found good
 	known    bool   // read is true of this moment
 	read     pgsql.State
 	raw      []byte // the answer that read was parsed from
@@ -47,9 +48,13 @@ func (c *connState) report(body []byte) {
 
 // checkEncoding refuses an encoding in which text may read differently to the parser and to the server.
 func (c *connState) checkEncoding() error {
+	if c.readable == c.encoding && c.readable != "" {
+		return nil
+	}
 	if !readableEncoding(c.encoding) {
 		return errEncoding(c.encoding)
 	}
+	c.readable = c.encoding
 	return nil
 }
 

@@ -88,6 +88,13 @@ func (s *session) understand(ctx context.Context, text []byte) (*judged, error) 
 	if j, ok := s.texts.get(text); ok && j.cat == cat && j.state == s.state.version {
 		return j, nil
 	}
+	var plain bool
+	s.shape, s.spans, plain = template(text, s.shape[:0], s.spans[:0])
+	if plain {
+		if sh, ok := s.shapes.get(s.shape); ok && sh.cat == cat && sh.state == s.state.version {
+			return &judged{cat: cat, state: sh.state, stmts: []*understood{s.judge(sh.fit(text, s.spans))}}, nil
+		}
+	}
 	batch, err := s.analyse(text, cat)
 	if err != nil {
 		return nil, err
@@ -97,6 +104,11 @@ func (s *session) understand(ctx context.Context, text []byte) (*judged, error) 
 		j.stmts = append(j.stmts, s.judge(a))
 	}
 	s.texts.put(string(text), j)
+	if plain {
+		if sh := shapeOf(j, text, s.spans); sh != nil {
+			s.shapes.put(string(s.shape), sh)
+		}
+	}
 	return j, nil
 }
 

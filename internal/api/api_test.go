@@ -351,7 +351,7 @@ func TestChangeIsRecordedFirst(t *testing.T) {
 	t.Run("a lock needs no record", func(t *testing.T) {
 		g := newGateway(t)
 		g.FailRecording = fault.New(fault.Unavailable, "test", "full")
-		g.refused(http.StatusServiceUnavailable, "full", "PUT", "/v1/lock", apitest.AdminToken, `{"reason":"case 17"}`)
+		g.refused(http.StatusServiceUnavailable, "is locked, but that could not be recorded: full", "PUT", "/v1/lock", apitest.AdminToken, `{"reason":"case 17"}`)
 		if g.Locked() != "case 17" {
 			t.Error("the gateway stayed open")
 		}

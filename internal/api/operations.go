@@ -12,6 +12,7 @@ import (
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/api/message"
+	"gatehouse/internal/fault"
 )
 
 type lockInput struct{ Body message.LockRequest }
@@ -58,7 +59,11 @@ func (s *Server) lock(ctx context.Context, in *lockInput) (*emptyOutput, error) 
 	if err := s.o.Locker.Lock(ctx, in.Body.Reason, callerOf(ctx).ID()); err != nil {
 		return nil, err
 	}
-	return nil, s.record(&access.Event{Kind: access.EventGatewayLocked, Principal: callerOf(ctx).ID(), Reason: in.Body.Reason})
+	err := s.record(&access.Event{Kind: access.EventGatewayLocked, Principal: callerOf(ctx).ID(), Reason: in.Body.Reason})
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, "api.lock", err, "the gateway is locked, but that could not be recorded: %s", sayOf(err))
+	}
+	return nil, nil
 }
 
 func (s *Server) unlock(ctx context.Context, _ *struct{}) (*emptyOutput, error) {

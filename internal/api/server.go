@@ -244,6 +244,7 @@ func route[I, O any](s *Server, who audience, op huma.Operation, h func(context.
 // declare writes the audience and the form of refusals into an operation.
 func (s *Server) declare(who audience, op *huma.Operation) {
 	op.Metadata = map[string]any{audienceKey: who}
+	op.BodyReadTimeout = readTimeout // the framework's own, of seconds, would also cut off what runs after the body was read
 	if who != public {
 		op.Security = []map[string][]string{{"token": {}}}
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -263,7 +264,7 @@ func (a *app) fetch(ctx context.Context, given []string) ([]access.Document, err
 func (a *app) printDocuments(docs []access.Document, output string) error {
 	switch output {
 	case asJSON:
-		list := message.DocumentList{}
+		list := message.DocumentList{Documents: []json.RawMessage{}}
 		for _, d := range docs {
 			b, err := message.EncodeDocument(d)
 			if err != nil {

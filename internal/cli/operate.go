@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gatehouse/internal/access"
 	"gatehouse/internal/cli/client"
 )
 
@@ -85,6 +86,10 @@ refused is told a reference only; with the administrator's token, --ref gives th
 			}
 			if output == asJSON {
 				return a.writeJSON(w)
+			}
+			if w.Kind == string(access.Operator) {
+				a.pairs("principal", w.Principal, "kind", w.Kind, "may", "do everything but answer approvals that name reviewers")
+				return nil
 			}
 			a.pairs("principal", w.Principal, "kind", w.Kind, "expires", clock(w.Expires), "roles", orNone(w.Roles), "connections", orNone(w.Connections))
 			return nil

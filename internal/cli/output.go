@@ -23,7 +23,7 @@ const (
 
 // form adds -o to a command; the first form is the default.
 func form(c *cobra.Command, into *string, forms ...string) {
-	c.Flags().StringVarP(into, "output", "o", forms[0], "output as "+strings.Join(forms, ", "))
+	c.Flags().StringVarP(into, "output", "o", forms[0], "`form` of the output: "+strings.Join(forms, " or "))
 	before := c.PreRunE
 	c.PreRunE = func(c *cobra.Command, args []string) error {
 		if !slices.Contains(forms, *into) {

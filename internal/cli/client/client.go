@@ -118,7 +118,7 @@ func (c *Client) refusal(resp *http.Response) error {
 	}
 	e := &fault.Error{Op: "client", Kind: kind, Say: p.Detail, Hint: p.Hint, Err: p}
 	if kind == fault.Unauthenticated && e.Hint == "" {
-		e.Hint = "the token came from " + c.s.TokenFrom
+		e.Hint = "the token came from " + c.s.TokenFrom + "; gatehouse whoami --ref gives an administrator the exact reason"
 	}
 	return e
 }

@@ -2,7 +2,7 @@
 // approvals, and a few facts about the gateway itself. The audit log is not here.
 //
 // Changes are atomic and optimistic: documents change all together or not at all, and only from the revision that the
-// caller saw; of two answers to one approval exactly one wins. SQL is written once, with $1 placeholders, portable types
+// caller saw; of two answers to one approval exactly one wins. SQL is written once, with $1 for parameters, portable types
 // and no dialect's extras, so that another database can carry it; storetest.Run is the suite that each must pass.
 package store
 

@@ -96,27 +96,7 @@ func vocabulary(protocols []wire.Protocol) []policy.Vocabulary {
 type waitingStore struct{ *store.Approvals }
 
 func (w waitingStore) List(ctx context.Context, f approval.Filter) ([]access.Approval, error) {
-	var out []access.Approval
-	states := f.States
-	if len(states) == 0 {
-		states = []access.ApprovalState{""}
-	}
-	for _, s := range states {
-		some, err := w.Approvals.List(ctx, store.ApprovalFilter{State: s, Principal: f.Principal, Digest: f.Digest, Limit: f.Limit})
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, some...)
-	}
-	sortByRequest(out)
-	if f.Limit > 0 && len(out) > f.Limit {
-		out = out[len(out)-f.Limit:]
-	}
-	return out, nil
-}
-
-func (w waitingStore) Transition(ctx context.Context, from access.ApprovalState, next access.Approval) (bool, error) {
-	return w.Approvals.Transition(ctx, next.ID, from, next)
+	return w.Approvals.List(ctx, store.ApprovalFilter(f))
 }
 
 // tokens renders recorded values for the gate.

@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"sort"
 	"sync/atomic"
 	"time"
 
@@ -20,10 +19,6 @@ import (
 	"gatehouse/internal/policy"
 	"gatehouse/internal/store"
 )
-
-func sortByRequest(a []access.Approval) {
-	sort.SliceStable(a, func(i, j int) bool { return a[i].RequestedAt.Before(a[j].RequestedAt) })
-}
 
 // apiDocuments is the store, as the API changes it: when Apply returns, this node decides by the new documents.
 type apiDocuments struct{ g *gateway }

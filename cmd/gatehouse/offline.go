@@ -104,7 +104,7 @@ func restore(ctx context.Context, o cli.RestoreOptions) error {
 		return err
 	}
 	// Before anything else changes: it takes the log's lock, which a running gateway holds.
-	err = audit.BeginEpoch(filepath.Join(o.State, auditDir), nil)
+	err = beginEpoch(filepath.Join(o.State, auditDir))
 	if fault.KindOf(err) == fault.NotFound { // another machine: its log begins by naming the one that it continues
 		err = os.WriteFile(filepath.Join(o.State, restoredMarker), checkpoint, 0o600)
 	}
@@ -116,6 +116,13 @@ func restore(ctx context.Context, o cli.RestoreOptions) error {
 		return err
 	}
 	return store.Restore(ctx, filepath.Join(tmp, dbFile), at, time.Now)
+}
+
+func beginEpoch(dir string) error {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return fault.New(fault.NotFound, "main.beginEpoch", "there is no audit log in %s", dir)
+	}
+	return audit.BeginEpoch(dir, nil)
 }
 
 func moveAside(path string) error {

@@ -9,7 +9,7 @@
 //     [TestKillNineLosesNothingAcknowledged] kills a writer at random moments and looks.
 //   - Against loss of power: ModeStrict waits for fsync; ModeFast may lose at most Window, and says so in every checkpoint.
 //   - Against a bad disk: the log closes with fault.Unavailable rather than going on ([TestEveryFileOperationMayFail]).
-//   - Against change: package audit/verify, which shares no code with this one, finds it (its TestTamper...).
+//   - Against change: package audit/verify, which shares no code with this one, finds it (its TestTamperEveryByte).
 //
 // Order is the sequence, never the clock.
 package audit

@@ -159,7 +159,7 @@ func (s *Server) record(e *access.Event) error {
 	if err == nil || fault.KindOf(err) != fault.Internal {
 		return err
 	}
-	return fault.Wrap(fault.Unavailable, "api.record", err, "the audit log cannot be written, so nothing was done: see the gateway's log")
+	return fault.Wrap(fault.Unavailable, "api.record", err, "the audit log cannot be written: the gateway's log says why")
 }
 
 // writeProblem answers before an operation's handler runs.

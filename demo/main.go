@@ -23,11 +23,9 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, *binary)
+	interrupted := ctx.Err() != nil // Ctrl-C is how the reader ends it
 	stop()
-	if errors.Is(err, context.Canceled) {
-		err = nil // Ctrl-C is how the reader ends it
-	}
-	if err != nil {
+	if err != nil && !interrupted {
 		fmt.Fprintln(os.Stderr, "\ndemo:", err)
 		os.Exit(1)
 	}

@@ -35,15 +35,14 @@ func story() []step {
 
 func showTruth(ctx context.Context, w *world) error {
 	const sql = "SELECT id, name, email, ssn, card FROM customers ORDER BY id LIMIT 3"
-	w.command(fmt.Sprintf("psql \"$DIRECT\" -c %q", sql))
-	cmd := w.shell(ctx, fmt.Sprintf("psql -X -c %q \"$DIRECT\"", sql))
-	cmd.Env = append(cmd.Env, "DIRECT="+w.server.DSN(pgtest.AppUser, pgtest.AppPassword, pgtest.Database))
-	out, err := cmd.CombinedOutput()
-	w.output(string(out))
+	if err := w.source(); err != nil {
+		return err
+	}
+	out, err := w.must(ctx, fmt.Sprintf("psql -X \"$DIRECT\" -c '%s'", sql))
 	if err != nil {
 		return err
 	}
-	return w.check(strings.Contains(string(out), "ada.brook@mail.example.test"), "the database itself shows everything", string(out))
+	return w.check(strings.Contains(out, "ada.brook@mail.example.test"), "the database itself shows everything", out)
 }
 
 func startGateway(ctx context.Context, w *world) error {
@@ -59,15 +58,9 @@ func startGateway(ctx context.Context, w *world) error {
 	if text, err := os.ReadFile(w.gateway.OutFile); err == nil {
 		w.output(string(text))
 	}
-	if err := w.setEnv(); err != nil {
+	if err := w.source(); err != nil {
 		return err
 	}
-	w.command(". " + w.envFile)
-	text, err := os.ReadFile(w.envFile)
-	if err != nil {
-		return err
-	}
-	w.output(string(text))
 	if _, err := w.must(ctx, "gatehouse ca print > $DEMO/ca.pem"); err != nil {
 		return err
 	}

@@ -61,23 +61,35 @@ func (w *world) write(name, text string) error {
 	return os.WriteFile(w.path(name), []byte(text), 0o600)
 }
 
-// setEnv writes the environment of every later command to a file that the reader can source.
+// setEnv writes the environment of every command to a file that the reader can source: of the database, and once there
+// is one, of the gateway.
 func (w *world) setEnv() error {
-	host, port, err := net.SplitHostPort(w.listener)
-	if err != nil {
-		return err
-	}
-	w.env = []string{
-		"GATEHOUSE_STATE=" + w.gateway.State,
-		"PGHOST=" + host, "PGPORT=" + port, "PGDATABASE=orders-db", "PGUSER=fn",
-		"PGSSLMODE=verify-full", "PGSSLROOTCERT=" + w.path("ca.pem"), "PGCONNECT_TIMEOUT=10",
-		"DEMO=" + w.dir,
+	w.env = []string{"DEMO=" + w.dir, "DIRECT=" + w.server.DSN(pgtest.AppUser, pgtest.AppPassword, pgtest.Database)}
+	if w.gateway != nil {
+		host, port, err := net.SplitHostPort(w.listener)
+		if err != nil {
+			return err
+		}
+		w.env = append(w.env, "GATEHOUSE_STATE="+w.gateway.State, "PGHOST="+host, "PGPORT="+port, "PGDATABASE=orders-db",
+			"PGUSER=fn", "PGSSLMODE=verify-full", "PGSSLROOTCERT="+w.path("ca.pem"), "PGCONNECT_TIMEOUT=10")
 	}
 	text := "export PATH=" + filepath.Dir(w.binary) + ":$PATH\n"
 	for _, e := range w.env {
-		text += "export " + e + "\n"
+		name, value, _ := strings.Cut(e, "=")
+		text += fmt.Sprintf("export %s='%s'\n", name, value)
 	}
 	return w.write("env.sh", text)
+}
+
+// source shows the environment that the commands from here on have.
+func (w *world) source() error {
+	if err := w.setEnv(); err != nil {
+		return err
+	}
+	w.command("cat " + w.envFile + "; . " + w.envFile)
+	text, err := os.ReadFile(w.envFile)
+	w.output(string(text))
+	return err
 }
 
 // shell prepares a command line exactly as the reader would type it after sourcing the environment.

@@ -43,6 +43,9 @@ func (r rules) Masks() access.Masks {
 	return m
 }
 
+// Estimates reports whether a decision on st reads how many rows it would touch.
+func (r rules) Estimates(st *access.Statement) bool { return r.Needs(st)&policy.NeedsEstimated != 0 }
+
 // source is the store as the policies are read from it. What it reads also tells identity which issuers are trusted, so
 // that both change together.
 type source struct {

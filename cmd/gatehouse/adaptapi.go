@@ -16,6 +16,7 @@ import (
 	"gatehouse/internal/config"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
+	"gatehouse/internal/identity"
 	"gatehouse/internal/policy"
 	"gatehouse/internal/store"
 )
@@ -47,7 +48,12 @@ func (d apiDocuments) Apply(ctx context.Context, author string, expect uint64, c
 type apiChecker struct{ g *gateway }
 
 func (c apiChecker) Check(_ context.Context, docs []access.Document) ([]message.Finding, error) {
-	_, err := policy.Compile(sorted(docs), vocabulary(c.g.protocols), 0)
+	d := sorted(docs)
+	// A set that identity would not take must not be written: it would stop every refresh of the policies.
+	if err := identity.New(identity.Options{Clock: time.Now}).SetIssuers(d.Issuers); err != nil {
+		return []message.Finding{{Kind: access.KindIssuer, Say: err.Error()}}, nil
+	}
+	_, err := policy.Compile(d, vocabulary(c.g.protocols), 0)
 	problems := policy.Problems(err)
 	if err != nil && len(problems) == 0 {
 		return nil, err

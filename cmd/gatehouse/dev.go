@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"gatehouse/internal/access"
@@ -29,6 +30,7 @@ const (
 	devAudience  = "gatehouse"
 	devWorkloads = "/workloads"
 	devPeople    = "/people"
+	devAddress   = "dev.address" // where they listened last
 )
 
 // dev serves with an issuer of tokens on loopback.
@@ -49,15 +51,14 @@ func (g *gateway) serveIssuers(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var conf net.ListenConfig
-	l, err := conf.Listen(ctx, "tcp", "127.0.0.1:0")
+	l, err := g.issuerSocket(ctx)
 	if err != nil {
 		return "", err
 	}
 	base := "http://" + l.Addr().String()
 	mux := http.NewServeMux()
 	for _, at := range []string{devWorkloads, devPeople} {
-		issuer, err := devissuer.New(devissuer.Options{Clock: time.Now, Rand: rand.Reader, Secret: secret})
+		issuer, err := g.issuer(at, secret)
 		if err != nil {
 			return "", err
 		}
@@ -68,6 +69,40 @@ func (g *gateway) serveIssuers(ctx context.Context) (string, error) {
 	go func() { _ = server.Serve(l) }()
 	context.AfterFunc(ctx, func() { _ = server.Close() })
 	return base, nil
+}
+
+// issuerSocket listens where the last run did, if that is free, so that tokens outlive a restart.
+func (g *gateway) issuerSocket(ctx context.Context) (net.Listener, error) {
+	var conf net.ListenConfig
+	path := g.state.path(keysDir, devAddress)
+	if b, err := os.ReadFile(path); err == nil {
+		if l, err := conf.Listen(ctx, "tcp", strings.TrimSpace(string(b))); err == nil {
+			return l, nil
+		}
+	}
+	l, err := conf.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	return l, os.WriteFile(path, []byte(l.Addr().String()+"\n"), 0o600)
+}
+
+// issuer makes the issuer at a path, with the key of the last run.
+func (g *gateway) issuer(at string, secret access.Secret) (*devissuer.Issuer, error) {
+	path := g.state.path(keysDir, "dev"+strings.ReplaceAll(at, "/", "-")+".pem")
+	key, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	issuer, err := devissuer.New(devissuer.Options{Clock: time.Now, Rand: rand.Reader, Key: access.NewSecret(key), Secret: secret})
+	if err != nil || len(key) > 0 {
+		return issuer, err
+	}
+	fresh, err := issuer.Key()
+	if err != nil {
+		return nil, err
+	}
+	return issuer, os.WriteFile(path, fresh.Reveal(), 0o600)
 }
 
 // trustIssuers writes the documents that trust the issuers of this run.

@@ -15,7 +15,7 @@ type Request struct {
 	Clear    bool  // the protocol has proven that no mask touches the answer: it may be spliced
 	Prepare  bool  // the bytes only prepare the statement: running it will be asked for
 	// Estimate returns the rows that the statement would touch, for policies that read them; nil where the protocol
-	// cannot say. It is called at most once, after every decision that does not need it.
+	// cannot say. It is called only where a decision reads it, after every static deny, and again when a wait has ended.
 	Estimate func() *int64
 	// Hold is called when the action must wait for a reviewer, with the approval as filed. It tells the client, and
 	// returns a context that ends when the client has gone, and a function that is called when the wait is over.
@@ -28,15 +28,12 @@ func (g *Gate) Ask(ctx context.Context, h *Handle, r Request) (Permit, error) {
 	if err := g.Refresh(); err != nil {
 		return Permit{}, err
 	}
-	v := g.decide(h, r.Params, nil)
+	v := g.decide(h, r.Params, r.Estimate)
 	if v.Effect != access.Deny && h.oracle != "" {
 		return Permit{}, g.refused(h, r.Params, access.Verdict{}, oracle(h.oracle))
 	}
 	if v.Effect == access.Approve && r.Prepare {
 		v.Effect = access.Allow // nothing runs yet: whoever runs it is asked
-	}
-	if v.Effect == access.Approve && !h.static && r.Estimate != nil {
-		v = g.decide(h, r.Params, r.Estimate())
 	}
 	approval := ""
 	if v.Effect == access.Approve {

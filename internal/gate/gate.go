@@ -164,12 +164,16 @@ func (g *Gate) rejudge(h *Handle) {
 }
 
 // decide returns the verdict of this moment. g must be fresh.
-func (g *Gate) decide(h *Handle, params []any, estimated *int64) access.Verdict {
+func (g *Gate) decide(h *Handle, params []any, estimate func() *int64) access.Verdict {
 	if h.version != g.version {
 		g.rejudge(h)
 	}
 	if h.static {
 		return h.verdict
+	}
+	var estimated *int64
+	if estimate != nil && g.rules.Estimates(h.st) {
+		estimated = estimate()
 	}
 	g.input = access.Input{Principal: g.caller.Principal, Connection: g.conn.Name, Type: g.conn.Type,
 		Params: params, Now: g.clock(), Estimated: estimated}
@@ -246,5 +250,6 @@ type nothing struct{}
 
 func (nothing) Static(*access.Statement) (access.Verdict, bool)        { return access.Verdict{}, true }
 func (nothing) Decide(*access.Statement, *access.Input) access.Verdict { return access.Verdict{} }
+func (nothing) Estimates(*access.Statement) bool                       { return false }
 func (nothing) Masks() access.Masks                                    { return nil }
 func (nothing) Roles() []string                                        { return nil }

@@ -58,7 +58,7 @@ func (g *Gate) spend(ctx context.Context, h *Handle, r Request, a access.Approva
 	if err := g.Refresh(); err != nil {
 		return "", access.Verdict{}, err
 	}
-	v := g.decide(h, r.Params, nil)
+	v := g.decide(h, r.Params, r.Estimate)
 	if v.Effect == access.Deny {
 		return "", v, nil // Ask refuses it, with the policy that now denies
 	}

@@ -14,6 +14,8 @@ type Rules interface {
 	Static(st *access.Statement) (access.Verdict, bool)
 	// Decide returns the verdict on st under in.
 	Decide(st *access.Statement, in *access.Input) access.Verdict
+	// Estimates reports whether a decision on st reads how many rows it would touch, and no static deny comes before it.
+	Estimates(st *access.Statement) bool
 	// Masks returns what must be hidden; nil where nothing must.
 	Masks() access.Masks
 	// Roles returns the roles that were bound, sorted.

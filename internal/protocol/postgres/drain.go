@@ -202,7 +202,7 @@ func (s *session) answer(kind byte, whole []byte) (pass bool, err error) {
 	body := whole[head:]
 	switch kind {
 	case ansNotice, ansNotification, ansParameterStatus:
-		return s.unasked(kind, whole)
+		return s.spontaneous(kind, whole)
 	}
 	e := s.due()
 	if e == nil {
@@ -237,8 +237,8 @@ func broken(kind byte) error {
 	return fault.New(fault.Backend, "postgres.answer", "the backend sent a message that was not due (%q)", kind)
 }
 
-// unasked deals with what the server says by itself.
-func (s *session) unasked(kind byte, whole []byte) (bool, error) {
+// spontaneous deals with what the server says by itself.
+func (s *session) spontaneous(kind byte, whole []byte) (bool, error) {
 	m := s.g.Masks()
 	hides := m != nil && m.Fields()
 	switch kind {

@@ -153,7 +153,7 @@ func (s *session) Open(ctx context.Context, g *gate.Gate) error {
 		return err
 	}
 	g.Attach(o.backend)
-	s.link = link{g: g, be: o.backend.Reader}
+	s.link = link{g: g, be: o.backend.Reader, unasked: s.meanwhile}
 	s.state.learn(o.params)
 	if err := s.state.checkEncoding(); err != nil {
 		return err

@@ -275,13 +275,13 @@ func (s *session) hide(dst []byte, c *column, v []byte) (out []byte, null bool) 
 	case c.mask.Strategy == access.MaskTruncate:
 		return truncate(dst, c, v)
 	case textual(c.typ):
-		return mask.Value(dst, v, c.mask, s.p.deps.Mask, ""), false
+		return mask.Value(dst, v, c.mask, s.p.deps.Mask, s.g.Connection().Name), false
 	case c.typ == oidJSON || c.typ == oidJSONB:
 		if c.typ == oidJSONB && c.format == 1 {
 			dst = append(dst, 1)
 		}
 		dst = append(dst, '"')
-		dst = mask.Value(dst, v, redact, s.p.deps.Mask, "")
+		dst = mask.Value(dst, v, redact, s.p.deps.Mask, s.g.Connection().Name)
 		return append(dst, '"'), false
 	}
 	return dst, true

@@ -115,6 +115,7 @@ func (s *session) ask(ctx context.Context, u *understood, r gate.Request) (run, 
 	}
 	r.Clear = !hide.rows
 	r.Hold = s.hold
+	r.Estimate = s.estimate(ctx, u)
 	permit, err := s.g.Ask(ctx, u.h, r)
 	if err != nil {
 		return run{}, explained(err, u)

@@ -65,6 +65,12 @@ var (
 	ownReject    = gate.Own{Name: pgsql.Prefix + "Reject", Text: rejectText}
 )
 
+// The fifth: the planner's estimate of the rows that an update or delete would touch, which runs nothing of it.
+const (
+	estimateName   = pgsql.Prefix + "Estimate"
+	estimatePrefix = "EXPLAIN (FORMAT JSON) "
+)
+
 // rejectText is what the server gets in place of a refused statement inside a transaction or pipeline: a syntax error in
 // every version, so that the server itself fails the transaction and skips to the end of the pipeline. Its ErrorResponse is
 // replaced by the refusal.
@@ -103,6 +109,7 @@ func (s *session) readState(ctx context.Context) error {
 		}
 	}
 	text, err := s.own(ctx, ownState, end)
+	s.heard()
 	if err != nil {
 		return err
 	}
@@ -120,21 +127,36 @@ func (s *session) readState(ctx context.Context) error {
 	return nil
 }
 
+// heard takes up what ReadyForQuery said to the gateway's own statement.
+func (s *session) heard() {
+	if s.link.tx != 0 {
+		s.state.tx = s.link.tx
+	}
+}
+
 // link is the way to a backend for the gateway's own statements.
 type link struct {
 	g  *gate.Gate
 	be *gate.Reader
+	tx byte // the transaction's state, as the newest ReadyForQuery to the gateway told it
+	// unasked takes what the server says by itself in the middle of an answer to the gateway; nil drops it.
+	unasked func(kind byte, body []byte) error
 }
 
 // own runs one statement of the gateway's own and returns the first column of its first row. It uses the extended
 // protocol under a name of its own, so that it disturbs neither the client's unnamed statement nor a pipeline: end says
 // whether the pipeline ends with it (Sync) or goes on (Flush).
 func (l *link) own(ctx context.Context, o gate.Own, end byte) ([]byte, error) {
+	return l.ownText(ctx, o, o.Text, end)
+}
+
+// ownText is own for a statement that holds a client's text: o.Text is what of it may be recorded.
+func (l *link) ownText(ctx context.Context, o gate.Own, text string, end byte) ([]byte, error) {
 	permit, err := l.g.AskOwn(o)
 	if err != nil {
 		return nil, err
 	}
-	b := appendParse(nil, ownName, o.Text)
+	b := appendParse(nil, ownName, text)
 	b = appendBind(b, ownName, ownName)
 	b = appendExecute(b, ownName)
 	b = appendTarget(b, msgClose, 'P', ownName)
@@ -157,9 +179,10 @@ func (l *link) own(ctx context.Context, o gate.Own, end byte) ([]byte, error) {
 	return value, err
 }
 
-// ownAnswer reads the answers of own.
+// ownAnswer reads the answers of own, to their end: what is left unread would be taken for an answer to the client.
 func (l *link) ownAnswer(ctx context.Context, end byte) (value []byte, err error) {
 	closes := 2
+	var refused error
 	for {
 		kind, body, err := l.next(ctx)
 		if err != nil {
@@ -169,7 +192,7 @@ func (l *link) ownAnswer(ctx context.Context, end byte) (value []byte, err error
 		case ansDataRow:
 			sc := scan{b: body}
 			if sc.int16() == 1 {
-				value = append([]byte(nil), sc.take(int(sc.int32()))...)
+				value = append([]byte{}, sc.take(int(sc.int32()))...)
 			}
 		case ansCloseComplete:
 			closes--
@@ -177,18 +200,44 @@ func (l *link) ownAnswer(ctx context.Context, end byte) (value []byte, err error
 				return value, nil
 			}
 		case ansReady:
-			if value == nil {
-				return nil, fault.New(fault.Backend, "postgres.own", "the database did not answer the gateway's own question")
+			if len(body) == 1 {
+				l.tx = body[0]
 			}
-			return value, nil
+			if value == nil && refused == nil {
+				refused = fault.New(fault.Backend, "postgres.own", "the database did not answer the gateway's own question")
+			}
+			return value, refused
 		case ansError:
-			return nil, sayCode("08006", fault.Backend, "the database refused the gateway's own question (SQLSTATE "+errorCode(body)+")",
+			refused = sayCode("08006", fault.Backend, "the database refused the gateway's own question (SQLSTATE "+errorCode(body)+")",
 				"The backend's role must be able to read the system catalogues.")
-		case ansParseComplete, ansBindComplete, ansCommandComplete, ansNotice, ansParameterStatus, ansNotification:
+			if end == msgFlush { // the server now skips to the client's Sync: there is no way back into step
+				return nil, refused
+			}
+		case ansNotice, ansParameterStatus, ansNotification:
+			if l.unasked == nil {
+				continue
+			}
+			if err := l.unasked(kind, body); err != nil {
+				return nil, err
+			}
+		case ansParseComplete, ansBindComplete, ansCommandComplete:
 		default:
 			return nil, fault.New(fault.Backend, "postgres.own", "the database broke its protocol")
 		}
 	}
+}
+
+// meanwhile passes on to the client what the server says by itself while it answers the gateway.
+func (s *session) meanwhile(kind byte, body []byte) error {
+	whole := appendFrame(nil, kind, body)
+	pass, err := s.spontaneous(kind, whole)
+	if pass {
+		s.out = append(s.out, whole...)
+	} else {
+		s.out = append(s.out, s.add...)
+		s.add = s.add[:0]
+	}
+	return err
 }
 
 // next returns the next whole message of the backend. Its body is valid until the next call.

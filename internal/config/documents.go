@@ -45,7 +45,7 @@ func ParseDocuments(name string, b []byte) ([]Located, error) {
 		return nil, err
 	}
 	if len(nodes) > maxDocs {
-		return nil, src.malformed([]problem{{position{}, fmt.Sprintf("the file has more than %d documents: split it", maxDocs)}})
+		return nil, src.malformed([]problem{tooMany})
 	}
 	p := documentParser{src: src, root: root, seen: map[[2]string]position{}}
 	for _, n := range nodes {

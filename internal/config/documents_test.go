@@ -159,7 +159,7 @@ func TestProblems(t *testing.T) {
 		"deep block":       {deepBlock(60), "nested more than 32 deep"},
 		"deeper block":     {deepBlock(200), "indented by more than 128 characters"},
 		"too large":        {strings.Repeat(" ", maxFile+1), "f.yaml: the file is larger than 1048576 bytes: split it"},
-		"too many parts":   {"kind: [" + strings.Repeat("a,", maxTokens/2+10) + "]", "the file has more than 200000 parts"},
+		"too many parts":   {"kind: [" + strings.Repeat("a,", maxTokens/2+10) + "]", "f.yaml:1:1: the document has more than 20000 parts"},
 		"too many at once": {"kind: Policy\nname: p\nstatements: [" + strings.Repeat("{effect: x},", 30) + "]", "f.yaml: and 10 more"},
 	} {
 		t.Run(name, func(t *testing.T) {

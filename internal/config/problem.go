@@ -25,6 +25,9 @@ type problem struct {
 	say string
 }
 
+// tooMany refuses a file with too many documents.
+var tooMany = problem{say: fmt.Sprintf("the file has more than %d documents: split it", maxDocs)}
+
 // showWidth is how many characters of a line are shown around a problem.
 const showWidth = 120
 

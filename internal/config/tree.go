@@ -10,7 +10,7 @@ import (
 const (
 	maxFile     = 1 << 20 // bytes
 	maxDepth    = 32      // nested lists and objects
-	maxTokens   = 200_000 // of YAML
+	maxTokens   = 20_000  // of one YAML document: the library takes quadratic time for the keys of an object
 	maxDocs     = 10_000  // documents in one file
 	maxProblems = 20      // problems shown at once
 )

@@ -24,7 +24,11 @@ const maxIndent = 4 * maxDepth
 func readYAML(text string) ([]*node, []problem) {
 	var roots []*node
 	var problems []problem
-	for _, p := range splitYAML(text) {
+	parts := splitYAML(text)
+	if len(parts) > 2*maxDocs {
+		return nil, []problem{tooMany}
+	}
+	for _, p := range parts {
 		if p.problem != nil {
 			problems = append(problems, *p.problem)
 			continue
@@ -122,7 +126,7 @@ func readPart(text string, line int) (n *node, problems []problem) {
 // guard refuses what the parser must not see. It keeps no stack: it counts.
 func guard(tokens token.Tokens) *problem {
 	if len(tokens) > maxTokens {
-		return &problem{position{}, fmt.Sprintf("the file has more than %d parts: split it", maxTokens)}
+		return &problem{position{1, 1}, fmt.Sprintf("the document has more than %d parts: split it", maxTokens)}
 	}
 	flow, line, onLine := 0, 0, 0
 	for _, t := range tokens {

@@ -212,7 +212,7 @@ func (s *state) publish(r client.Reach) error {
 // holds two sockets.
 func enoughFiles(sessions int) error {
 	const own = 256
-	need := uint64(2*sessions + own) // #nosec G115 -- sessions is positive by the configuration's check
+	need := uint64(2*sessions + own)
 	var r syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {
 		return fault.Wrap(fault.Unavailable, "main.enoughFiles", err, "the limit of open files cannot be read")

@@ -172,7 +172,7 @@ func (g *Gate) decide(h *Handle, params []any, estimate func() *int64) access.Ve
 		return h.verdict
 	}
 	var estimated *int64
-	if estimate != nil && g.rules.Estimates(h.st) {
+	if e, ok := g.rules.(Estimator); ok && estimate != nil && e.Estimates(h.st) {
 		estimated = estimate()
 	}
 	g.input = access.Input{Principal: g.caller.Principal, Connection: g.conn.Name, Type: g.conn.Type,
@@ -250,6 +250,5 @@ type nothing struct{}
 
 func (nothing) Static(*access.Statement) (access.Verdict, bool)        { return access.Verdict{}, true }
 func (nothing) Decide(*access.Statement, *access.Input) access.Verdict { return access.Verdict{} }
-func (nothing) Estimates(*access.Statement) bool                       { return false }
 func (nothing) Masks() access.Masks                                    { return nil }
 func (nothing) Roles() []string                                        { return nil }

@@ -14,12 +14,17 @@ type Rules interface {
 	Static(st *access.Statement) (access.Verdict, bool)
 	// Decide returns the verdict on st under in.
 	Decide(st *access.Statement, in *access.Input) access.Verdict
-	// Estimates reports whether a decision on st reads how many rows it would touch, and no static deny comes before it.
-	Estimates(st *access.Statement) bool
 	// Masks returns what must be hidden; nil where nothing must.
 	Masks() access.Masks
 	// Roles returns the roles that were bound, sorted.
 	Roles() []string
+}
+
+// Estimator is what Rules also are where conditions can read how many rows a statement would touch. Rules that are not
+// never get an estimate, and a condition that is unknown denies, or asks.
+type Estimator interface {
+	// Estimates reports whether a decision on st reads an estimate, and no static deny comes before it.
+	Estimates(st *access.Statement) bool
 }
 
 // Authority hands out rules. Its Version changes whenever a decision could change.

@@ -108,7 +108,9 @@ func (l *Listener) Run(ctx context.Context, serve func(context.Context, net.Conn
 }
 
 // Certificate is a server certificate that can be replaced while it is in use.
-type Certificate struct{ pair atomic.Pointer[tls.Certificate] }
+type Certificate struct {
+	pair atomic.Pointer[tls.Certificate]
+}
 
 // NewCertificate takes a chain and its key, both PEM.
 func NewCertificate(chain, key []byte) (*Certificate, error) {

@@ -188,7 +188,7 @@ func (a *accepting) begin(version uint32, body []byte) (*startup, error) {
 	if version>>16 != version3 {
 		return nil, sayCode("0A000", fault.Malformed, "unsupported frontend protocol: the gateway speaks 3.0", "")
 	}
-	st := &startup{minor: uint16(version)} // #nosec G115 -- the low half is the minor version
+	st := &startup{minor: uint16(version)}
 	for len(body) > 1 {
 		s := scan{b: body}
 		k, v := s.text(), s.text()
@@ -223,7 +223,7 @@ func (a *accepting) negotiate(st *startup) error {
 	}
 	out, at := openFrame(nil, ansNegotiateVersion)
 	out = binary.BigEndian.AppendUint32(out, version3<<16)
-	out = binary.BigEndian.AppendUint32(out, uint32(len(unknown))) // #nosec G115 -- bounded by the packet
+	out = binary.BigEndian.AppendUint32(out, uint32(len(unknown)))
 	for _, u := range unknown {
 		out = append(append(out, u...), 0)
 	}

@@ -102,7 +102,7 @@ func (t target) send(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	packet := binary.BigEndian.AppendUint32(nil, uint32(12+len(t.secret))) // #nosec G115 -- a key has at most 256 bytes
+	packet := binary.BigEndian.AppendUint32(nil, uint32(12+len(t.secret)))
 	packet = binary.BigEndian.AppendUint32(packet, codeCancel)
 	packet = binary.BigEndian.AppendUint32(packet, t.pid)
 	if _, err := conn.Write(append(packet, t.secret...)); err != nil {

@@ -7,7 +7,6 @@ import "bytes"
 type textCells struct{}
 
 func (textCells) comma() byte               { return '\t' }
-func (textCells) skips() bool               { return false }
 func (textCells) putNull(dst []byte) []byte { return append(dst, '\\', 'N') }
 
 func (textCells) cut(line, buf []byte) (cell []byte, null bool, rest []byte, more, ok bool) {
@@ -74,10 +73,9 @@ func (textCells) put(dst, cell []byte) []byte {
 }
 
 // csvCells is COPY's CSV format with its default marks.
-type csvCells struct{ header bool }
+type csvCells struct{}
 
 func (csvCells) comma() byte               { return ',' }
-func (c csvCells) skips() bool             { return c.header }
 func (csvCells) putNull(dst []byte) []byte { return dst }
 
 func (csvCells) cut(line, buf []byte) (cell []byte, null bool, rest []byte, more, ok bool) {

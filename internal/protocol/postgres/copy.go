@@ -115,7 +115,11 @@ func (s *session) copyRow(r *run, body []byte) error {
 	case "binary":
 		ok = s.copyBinary(r, body)
 	case "csv":
-		ok = s.copyText(r, body, csvCells{header: c.Header != "" && c.Header != "false" && r.out.Rows == 1})
+		if c.Header != "" && c.Header != "false" && r.out.Rows == 1 {
+			s.add, ok = append(s.add, body...), true // the names of the columns
+			break
+		}
+		ok = s.copyText(r, body, csvCells{})
 	default:
 		ok = s.copyText(r, body, textCells{})
 	}
@@ -162,15 +166,10 @@ type cells interface {
 	put(dst, cell []byte) []byte
 	putNull(dst []byte) []byte
 	comma() byte
-	skips() bool // the line is a header
 }
 
 // copyText rebuilds one line.
 func (s *session) copyText(r *run, line []byte, f cells) bool {
-	if f.skips() {
-		s.add = append(s.add, line...)
-		return true
-	}
 	if len(line) == 0 || line[len(line)-1] != '\n' {
 		return false
 	}
@@ -235,7 +234,7 @@ func (s *session) copyBinary(r *run, b []byte) bool {
 		if n != len(r.plan.columns) {
 			return false
 		}
-		s.add = binary.BigEndian.AppendUint16(s.add, uint16(n)) // #nosec G115 -- read from 16 bits
+		s.add = binary.BigEndian.AppendUint16(s.add, uint16(n))
 		for i := range n {
 			size := sc.int32()
 			if size < 0 {

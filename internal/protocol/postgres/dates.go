@@ -22,14 +22,14 @@ func truncate(dst []byte, c *column, v []byte) (out []byte, null bool) {
 		out, ok := mask.TruncateText(dst, v, c.mask.Unit)
 		return out, !ok
 	case c.typ == oidDate && len(v) == 4:
-		days := int32(binary.BigEndian.Uint32(v)) // #nosec G115 -- two's complement
+		days := int32(binary.BigEndian.Uint32(v))
 		if days == math.MaxInt32 || days == math.MinInt32 {
 			return dst, true
 		}
 		t := mask.TruncateTime(epoch.AddDate(0, 0, int(days)), c.mask.Unit)
-		return binary.BigEndian.AppendUint32(dst, uint32(int32(daysSince(t)))), false // #nosec G115 -- two's complement
+		return binary.BigEndian.AppendUint32(dst, uint32(int32(daysSince(t)))), false
 	case len(v) == 8:
-		micros := int64(binary.BigEndian.Uint64(v)) // #nosec G115 -- two's complement
+		micros := int64(binary.BigEndian.Uint64(v))
 		if micros == math.MaxInt64 || micros == math.MinInt64 {
 			return dst, true
 		}
@@ -38,7 +38,7 @@ func truncate(dst []byte, c *column, v []byte) (out []byte, null bool) {
 			day--
 		}
 		t := mask.TruncateTime(epoch.AddDate(0, 0, day), c.mask.Unit)
-		return binary.BigEndian.AppendUint64(dst, uint64(daysSince(t)*microsPerDay)), false // #nosec G115 -- two's complement
+		return binary.BigEndian.AppendUint64(dst, uint64(daysSince(t)*microsPerDay)), false
 	}
 	return dst, true
 }

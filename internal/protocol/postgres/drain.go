@@ -308,7 +308,7 @@ func readTypes(body []byte) []uint32 {
 	sc := scan{b: body}
 	out := make([]uint32, 0, 4)
 	for range sc.count(sc.int16(), 4) {
-		out = append(out, uint32(sc.int32())) // #nosec G115 -- an OID is unsigned
+		out = append(out, uint32(sc.int32()))
 	}
 	return out
 }

@@ -343,11 +343,11 @@ func binaryText(v []byte, typ uint32) string {
 	case typ == oidBool && len(v) == 1:
 		return strconv.FormatBool(v[0] != 0)
 	case typ == oidInt2 && len(v) == 2:
-		return strconv.Itoa(int(int16(binary.BigEndian.Uint16(v)))) // #nosec G115 -- two's complement
+		return strconv.Itoa(int(int16(binary.BigEndian.Uint16(v))))
 	case (typ == oidInt4 || typ == oidOID) && len(v) == 4:
-		return strconv.Itoa(int(int32(binary.BigEndian.Uint32(v)))) // #nosec G115 -- two's complement
+		return strconv.Itoa(int(int32(binary.BigEndian.Uint32(v))))
 	case typ == oidInt8 && len(v) == 8:
-		return strconv.FormatInt(int64(binary.BigEndian.Uint64(v)), 10) // #nosec G115 -- two's complement
+		return strconv.FormatInt(int64(binary.BigEndian.Uint64(v)), 10)
 	}
 	return `\x` + hex.EncodeToString(v)
 }

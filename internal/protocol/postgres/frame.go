@@ -33,7 +33,7 @@ func peekHead(b []byte) (kind byte, size int, ok bool, err error) {
 // appendFrame appends a message.
 func appendFrame(dst []byte, kind byte, body []byte) []byte {
 	dst = append(dst, kind)
-	dst = binary.BigEndian.AppendUint32(dst, uint32(len(body)+4)) // #nosec G115 -- bodies are bounded by the message limit
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(body)+4))
 	return append(dst, body...)
 }
 
@@ -44,7 +44,7 @@ func openFrame(dst []byte, kind byte) ([]byte, int) {
 }
 
 func closeFrame(dst []byte, at int) []byte {
-	binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at)) // #nosec G115 -- bounded
+	binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at))
 	return dst
 }
 

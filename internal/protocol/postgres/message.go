@@ -65,7 +65,7 @@ func readParse(body []byte) (parseMessage, error) {
 	m := parseMessage{name: s.text(), text: s.text()}
 	n := s.count(s.int16(), 4)
 	for range n {
-		m.types = append(m.types, uint32(s.int32())) // #nosec G115 -- an OID is unsigned
+		m.types = append(m.types, uint32(s.int32()))
 	}
 	if !s.done() {
 		return m, malformed("Parse")
@@ -184,11 +184,11 @@ func readRowDescription(body []byte) ([]field, error) {
 	fields := make([]field, 0, n)
 	for range n {
 		f := field{name: string(s.text())}
-		f.table = uint32(s.int32())  // #nosec G115 -- an OID is unsigned
-		f.attnum = int16(s.int16())  // #nosec G115 -- int16 by the format
-		f.typ = uint32(s.int32())    // #nosec G115 -- an OID is unsigned
-		s.take(6)                    // size and modifier of the type
-		f.format = uint16(s.int16()) // #nosec G115 -- 0 or 1
+		f.table = uint32(s.int32())
+		f.attnum = int16(s.int16())
+		f.typ = uint32(s.int32())
+		s.take(6) // size and modifier of the type
+		f.format = uint16(s.int16())
 		fields = append(fields, f)
 	}
 	if !s.done() {

@@ -175,7 +175,7 @@ func (s *session) rebuild(r *run, body []byte) error {
 	if n != len(r.plan.columns) {
 		return broken(ansDataRow)
 	}
-	s.add = binary.BigEndian.AppendUint16(s.add, uint16(n)) // #nosec G115 -- read from 16 bits
+	s.add = binary.BigEndian.AppendUint16(s.add, uint16(n))
 	for i := range n {
 		size := sc.int32()
 		if size < 0 {
@@ -191,7 +191,7 @@ func (s *session) rebuild(r *run, body []byte) error {
 }
 
 func (s *session) hideAll(r *run, n int) error {
-	s.add = binary.BigEndian.AppendUint16(s.add, uint16(n)) // #nosec G115 -- read from 16 bits
+	s.add = binary.BigEndian.AppendUint16(s.add, uint16(n))
 	for range n {
 		s.add = append(s.add, 0xff, 0xff, 0xff, 0xff)
 		r.out.Masked++
@@ -221,7 +221,7 @@ func (s *session) cell(r *run, c *column, v []byte) {
 		s.add = append(s.add[:at], 0xff, 0xff, 0xff, 0xff)
 		return
 	}
-	binary.BigEndian.PutUint32(s.add[at:], uint32(len(s.add)-at-4)) // #nosec G115 -- bounded by the message
+	binary.BigEndian.PutUint32(s.add[at:], uint32(len(s.add)-at-4))
 }
 
 // show appends v as the client may see it.
@@ -256,7 +256,7 @@ func scannable(c *column, v, buf []byte) ([]byte, int) {
 	case c.typ == oidJSONB || c.typ == oidJSON:
 		return v, 0
 	case c.format == 1 && c.typ == oidInt8 && len(v) == 8:
-		return strconv.AppendInt(buf, int64(binary.BigEndian.Uint64(v)), 10), -1 // #nosec G115 -- two's complement
+		return strconv.AppendInt(buf, int64(binary.BigEndian.Uint64(v)), 10), -1
 	}
 	return v, -1
 }

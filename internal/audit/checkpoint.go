@@ -156,7 +156,7 @@ func lastCheckpoint(name string) (*Checkpoint, int64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
 	if err != nil {
 		return nil, 0, err

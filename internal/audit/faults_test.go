@@ -156,10 +156,10 @@ func act(n uint64) *access.Event {
 	return &access.Event{Kind: access.EventActionIntended, Session: "s", Action: n, Text: strings.Repeat("x", 200)}
 }
 
-// work is a gateway's day: it opens the log, and asks for the record of actions until they are 40 or the log refuses.
+// work is a gateway's day: it opens the log, and asks for the record of actions until they are 20 or the log refuses.
 // It returns the actions that were acknowledged.
 func work(l *audit.Log, from uint64) (acked []uint64, err error) {
-	for n := from; n < from+40; n++ {
+	for n := from; n < from+20; n++ {
 		seq, err := l.Append(act(n))
 		if err == nil {
 			err = l.Barrier(seq)
@@ -207,7 +207,7 @@ func failAt(t *testing.T, op string, mode audit.Mode, n int) bool {
 	opened := make(chan struct{}, 1)
 	o := audit.Options{
 		Dir: filepath.Join(t.TempDir(), "audit"), Mode: mode, Signer: signer, Node: "n1", Clock: time.Now, Rand: rand.Reader,
-		SegmentBytes: 4 << 10, CheckpointEvery: time.Hour, Retry: time.Millisecond, Window: time.Hour, FS: disk,
+		SegmentBytes: 3 << 10, CheckpointEvery: time.Hour, Retry: time.Millisecond, Window: time.Hour, FS: disk,
 		Logger: slog.New(told{open: opened}),
 	}
 	l, err := audit.Open(o)

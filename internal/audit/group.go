@@ -61,7 +61,7 @@ func (l *Log) lead() {
 func (l *Log) wrote(batch []byte, last uint64, err error) {
 	if err != nil {
 		l.stuck, l.stuckTo = batch, last
-		l.fail("write", err)
+		l.fail(failWrite, err)
 		return
 	}
 	l.written = last
@@ -92,12 +92,13 @@ func (l *Log) write(batch []byte) error {
 		last := lastFrame(batch)
 		l.seg.end(linkOf(l.head, last.seq, last.commitment(&hasher{})), last.seq+1)
 	}
-	return l.give(batch)
+	l.give(batch)
+	return nil
 }
 
 // give hands written frames to the tree's feed. Where the feed has grown too long, the caller hashes it: memory stays
 // bounded, and who writes too fast pays.
-func (l *Log) give(batch []byte) error {
+func (l *Log) give(batch []byte) {
 	l.feedMu.Lock()
 	l.feed = append(l.feed, batch...)
 	n := len(l.feed)
@@ -109,11 +110,11 @@ func (l *Log) give(batch []byte) error {
 		}
 	}
 	if n < maxUnhashed {
-		return nil
+		return
 	}
 	l.treeMu.Lock()
 	defer l.treeMu.Unlock()
-	return l.absorb()
+	_ = l.absorb() // it closes the log itself
 }
 
 // lastFrame returns the last of a run of whole frames.
@@ -189,7 +190,7 @@ func (l *Log) sync() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err != nil {
-		l.fail("fsync", err)
+		l.fail(failSync, err)
 		return err
 	}
 	l.synced, l.inflight = target, 0
@@ -197,14 +198,24 @@ func (l *Log) sync() error {
 	return nil
 }
 
+// What can fail. After the first two the log opens by itself; after the others only when it is opened anew.
+const (
+	failWrite = "write"
+	failSeal  = "checkpoint"
+	failSync  = "fsync"
+	failTree  = "tree"
+)
+
 // fail closes the log. mu is held.
 func (l *Log) fail(what string, err error) {
 	if l.failed != nil && l.failed.hard {
 		return
 	}
-	hard := what == "fsync"
+	hard := what == failSync || what == failTree
 	say := "audit log: the disk failed (" + what + "): see to the disk under the audit log; the gate opens by itself"
 	switch {
+	case what == failTree:
+		say = "audit log: its tree does not fit its records: restart the gateway, which checks the log as it opens"
 	case hard:
 		say = "audit log: an fsync failed, so that records may be lost: see to the disk and restart the gateway, which checks the log as it opens"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):

@@ -36,7 +36,7 @@ func Open(o Options) (*Log, error) {
 	}
 	l, err := open(o)
 	if err != nil {
-		lock.Close()
+		_ = lock.Close()
 		return nil, err
 	}
 	l.lock = lock
@@ -84,7 +84,7 @@ func lockDir(dir string) (io.Closer, error) {
 		return nil, fault.Wrap(fault.Unavailable, "audit.Open", err, "audit log: %s cannot be written: check its owner and permissions", dir)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, fault.Wrap(fault.Conflict, "audit.Open", err, "audit log: another process writes to %s: stop it first, or give this gateway another directory", dir)
 	}
 	return f, nil
@@ -286,7 +286,7 @@ func BeginEpoch(dir string, previous []byte) error {
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer func() { _ = lock.Close() }()
 	epochs, err := listEpochs(dir)
 	if err != nil || len(epochs) == 0 {
 		return fault.Wrap(fault.NotFound, op, errors.Join(err, os.ErrNotExist), "no audit log in %s", dir)

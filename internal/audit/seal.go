@@ -120,13 +120,19 @@ func (l *Log) flush() {
 	}
 }
 
-// absorb takes written frames into the tree. treeMu is held.
+// absorb takes written frames into the tree. Where it cannot, the tree is no longer the log's, and nothing may be signed
+// any more. treeMu is held.
 func (l *Log) absorb() error {
 	l.feedMu.Lock()
 	feed := l.feed
 	l.feed, l.spareFeed = l.spareFeed, nil
 	l.feedMu.Unlock()
 	err := l.tree.addFrames(feed)
+	if err != nil {
+		l.mu.Lock()
+		l.fail(failTree, err)
+		l.mu.Unlock()
+	}
 	if cap(feed) <= keepBuffer {
 		l.feedMu.Lock()
 		l.spareFeed = feed[:0]
@@ -150,7 +156,7 @@ func (l *Log) sign(s snapshot, next string, signers ...note.Signer) (Checkpoint,
 	}
 	if err != nil {
 		l.mu.Lock()
-		l.fail("checkpoint", err)
+		l.fail(failSeal, err)
 		l.mu.Unlock()
 		return Checkpoint{}, fault.Wrap(fault.Unavailable, "audit.Checkpoint", err, "audit log: no checkpoint could be written: see to the disk; the gate opens by itself")
 	}
@@ -192,7 +198,7 @@ func (l *Log) appendHistory(c *Checkpoint) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	if err := f.Truncate(l.history); err != nil { // what an earlier failure left
 		return err
 	}
@@ -250,11 +256,8 @@ func (l *Log) hashLoop() {
 		case <-l.hash:
 		}
 		l.treeMu.Lock()
-		err := l.absorb()
+		_ = l.absorb() // it closes the log itself
 		l.treeMu.Unlock()
-		if err != nil {
-			l.o.Logger.Error("audit log: the tree could not take a record", "error", err)
-		}
 	}
 }
 

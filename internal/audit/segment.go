@@ -93,7 +93,7 @@ func openSegment(path string) (*segmentReader, error) {
 	}
 	s := &segmentReader{path: path, f: f, r: bufio.NewReaderSize(f, 256<<10)}
 	if err := s.readHeader(); err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
 	}
 	return s, nil
@@ -153,4 +153,4 @@ func (s *segmentReader) read() (frame, error) {
 	return f, nil
 }
 
-func (s *segmentReader) close() { s.f.Close() }
+func (s *segmentReader) close() { _ = s.f.Close() }

@@ -158,7 +158,7 @@ func (s *standing) cut(fsys FS) error {
 	if err != nil {
 		return err
 	}
-	defer src.Close()
+	defer func() { _ = src.Close() }()
 	if err := copyFile(fsys, s.saved, io.NewSectionReader(src, s.at, s.end-s.at)); err != nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func (s *standing) cut(fsys FS) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	if err := f.Truncate(s.at); err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func (e *epoch) verify(lastOne bool) error {
 	if err != nil {
 		return err
 	}
-	defer closer.Close()
+	defer func() { _ = closer.Close() }()
 	if err := e.advance(); err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (e *epoch) segment(base string, i int) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
 	if err != nil {
 		return err

@@ -188,7 +188,7 @@ func (w *walker) open() error {
 func (w *walker) close() {
 	w.s = nil
 	if w.f != nil {
-		w.f.Close()
+		_ = w.f.Close()
 		w.f = nil
 	}
 }

@@ -115,10 +115,6 @@ func (s *session) copyRow(r *run, body []byte) error {
 	case "binary":
 		ok = s.copyBinary(r, body)
 	case "csv":
-		if c.Header != "" && c.Header != "false" && r.out.Rows == 1 {
-			s.add, ok = append(s.add, body...), true // the names of the columns
-			break
-		}
 		ok = s.copyText(r, body, csvCells{})
 	default:
 		ok = s.copyText(r, body, textCells{})
@@ -170,6 +166,10 @@ type cells interface {
 
 // copyText rebuilds one line.
 func (s *session) copyText(r *run, line []byte, f cells) bool {
+	if r.out.Rows == 1 && r.u.a.Copy.Header != "" && bytes.Equal(line, headerLine(r.u.a.Copy.Outputs, f)) {
+		s.add = append(s.add, line...)
+		return true
+	}
 	if len(line) == 0 || line[len(line)-1] != '\n' {
 		return false
 	}
@@ -191,6 +191,19 @@ func (s *session) copyText(r *run, line []byte, f cells) bool {
 	}
 	s.add = append(s.add, '\n')
 	return !more
+}
+
+// headerLine is the line of names that a COPY with a header begins with. Any other first line is taken for a row, whatever
+// the option says.
+func headerLine(outputs []pgsql.Output, f cells) []byte {
+	var line []byte
+	for i, o := range outputs {
+		if i > 0 {
+			line = append(line, f.comma())
+		}
+		line = f.put(line, []byte(o.Name))
+	}
+	return append(line, '\n')
 }
 
 func (s *session) copyCell(r *run, c *column, cell []byte, null bool, f cells) {

@@ -18,6 +18,6 @@
 //	  +--> also listening           copying in --CopyDone/CopyFail--> draining
 //	       to the backend
 //
-// docs/adr/0003-lockstep.md says why. The order of files is the order of a session's life: accept.go, open.go, relay.go,
+// docs/adr/0005-lockstep.md says why. The order of files is the order of a session's life: accept.go, open.go, relay.go,
 // simple.go and extended.go (what the client says), drain.go, rows.go and copy.go (what comes back), refuse.go.
 package postgres

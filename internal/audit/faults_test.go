@@ -89,7 +89,7 @@ func (d *brokenDisk) SyncDir(name string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	return f.Sync()
 }
 

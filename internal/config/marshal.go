@@ -148,12 +148,13 @@ func appendIndent(b []byte, n int) []byte { return append(b, strings.Repeat(" ",
 var (
 	// plain is what needs no quotes anywhere in YAML; whether a word is also something else is asked of ambiguous.
 	plain     = regexp.MustCompile(`^[A-Za-z_/][A-Za-z0-9_./@+-]*(:[A-Za-z0-9_./@+-]+)*( [A-Za-z0-9_./@+-]+)*$`)
+	lasting   = regexp.MustCompile(`^([0-9]+(ns|us|ms|s|m|h))+$`) // a duration: no number of any YAML ends so
 	ambiguous = regexp.MustCompile(`(?i)^(y|n|yes|no|on|off|true|false|null|nan|inf)$`)
 )
 
 // appendScalar writes a text plainly where that can be read in only one way, and in double quotes otherwise.
 func appendScalar(b []byte, s string) []byte {
-	if len(s) <= flowWidth && plain.MatchString(s) && !ambiguous.MatchString(s) {
+	if len(s) <= flowWidth && (lasting.MatchString(s) || plain.MatchString(s) && !ambiguous.MatchString(s)) {
 		return append(b, s...)
 	}
 	return append(b, quoted(s)...)

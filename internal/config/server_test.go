@@ -36,7 +36,7 @@ func load(t *testing.T, text string, e func(string) string) (Server, error) {
 }
 
 func TestDefaults(t *testing.T) {
-	s, err := LoadServer("", env("HOME", "/home/u"), 1000, listeners())
+	s, err := LoadServer("", env("HOME", "/users/u"), 1000, listeners())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestDefaults(t *testing.T) {
 	if s.API.Address != "127.0.0.1:8443" || cmp.Diff(listeners(), s.Listeners) != "" || time.Duration(s.Limits.LoginTimeout) != 15*time.Second || s.Limits.MaxMessage != 16*MiB {
 		t.Errorf("got %+v", s)
 	}
-	empty, err := load(t, "# nothing\n", env("HOME", "/home/u"))
+	empty, err := load(t, "# nothing\n", env("HOME", "/users/u"))
 	if err != nil || cmp.Diff(s, empty) != "" {
 		t.Errorf("%v\n%s", err, cmp.Diff(s, empty))
 	}
@@ -55,8 +55,8 @@ func TestDefaults(t *testing.T) {
 		uid  int
 		want string
 	}{
-		{env("HOME", "/home/u"), 1000, "/home/u/.local/state/gatehouse"},
-		{env("HOME", "/home/u", "XDG_STATE_HOME", "/x"), 1000, "/x/gatehouse"},
+		{env("HOME", "/users/u"), 1000, "/users/u/.local/state/gatehouse"},
+		{env("HOME", "/users/u", "XDG_STATE_HOME", "/x"), 1000, "/x/gatehouse"},
 		{env("HOME", "/root", "XDG_STATE_HOME", "/x"), 0, "/var/lib/gatehouse"},
 		{env(), 1000, "/var/lib/gatehouse"},
 		{env("HOME", "/root", "GATEHOUSE_STATE", "/s"), 0, "/s"},

@@ -70,6 +70,10 @@ func (a *app) replayRecord(r *message.Record) {
 		say("%s opened by %s as %s on %s, from %s", a.paint(bold, visible(r.Session)), visible(r.Principal), visible(strings.Join(r.Roles, ", ")),
 			visible(r.Connection), visible(r.Peer))
 	case access.EventActionIntended:
+		if r.Principal != "" && len(r.Actions) == 1 { // the gateway's own: its text is in -o json
+			say("%s", a.paint(dim, "the gateway itself: "+visible(r.Actions[0].Name)))
+			return
+		}
 		say("%s  %s", a.effect(r.Effect), reason(r))
 		a.statement(r)
 	case access.EventActionRefused:
@@ -87,7 +91,7 @@ func (a *app) replayRecord(r *message.Record) {
 	case access.EventApprovalEnded:
 		say("approval %s: %s", visible(r.Approval), visible(strings.TrimSpace(string(r.Status)+" "+r.Reason)))
 	case access.EventSessionClosed:
-		say("closed: %s", visible(r.Reason))
+		say("%s", strings.TrimSuffix("closed: "+visible(r.Reason), ": "))
 	default:
 		say("%s %s", visible(string(r.Kind)), visible(r.Reason))
 	}

@@ -205,6 +205,10 @@ func (g *Gate) Interrupt() {
 	}
 }
 
+// Silence returns a number that is odd while the session waits for its client, and another for each wait: seen twice, the
+// client was silent in between. Any goroutine may call it.
+func (g *Gate) Silence() uint64 { return g.client.waits.Load() }
+
 // Nudge wakes a session that waits for its client, so that it looks around. Any goroutine may call it.
 func (g *Gate) Nudge() { _ = g.client.conn.SetReadDeadline(past) }
 

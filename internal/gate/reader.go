@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/internal/fault"
@@ -27,6 +28,8 @@ type Reader struct {
 	keep int64 // bytes from this offset on must stay although they were read; -1 where none must
 	max  int   // the largest message that is held
 	due  time.Time
+
+	waits atomic.Uint64 // odd while a wait lasts longer than patience
 }
 
 func newReader(conn net.Conn, limit int) *Reader {
@@ -161,10 +164,9 @@ func Await(ctx context.Context, want, other *Reader, now time.Time) (bool, error
 	if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
 		return false, cause(ctx, err)
 	}
-	if err := want.disarm(ctx); err != nil {
-		return false, err
-	}
-	if err := other.disarm(ctx); err != nil {
+	want.waits.Add(1)
+	defer want.waits.Add(1)
+	if err := errors.Join(want.disarm(ctx), other.disarm(ctx)); err != nil {
 		return false, err
 	}
 	news := make(chan error, 1)

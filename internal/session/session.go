@@ -147,12 +147,42 @@ func (s *Server) run(ctx context.Context, me *live, conn net.Conn, sess wire.Ses
 	ctx, cancel := context.WithDeadlineCause(ctx, principal.Expires.Add(s.o.Grace), errExpired)
 	defer cancel()
 	s.watch(me, sess)
+	defer s.endSilent(me, g)()
 	return sess.Relay(ctx)
+}
+
+// endSilent ends the session when its client has been silent for the idle time, once or at most twice; the returned
+// function stops looking.
+func (s *Server) endSilent(me *live, g *gate.Gate) func() {
+	if s.o.Idle <= 0 {
+		return func() {}
+	}
+	stop := make(chan struct{})
+	go func() {
+		tick := time.NewTicker(s.o.Idle)
+		defer tick.Stop()
+		for last := uint64(0); ; {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+			}
+			now := g.Silence()
+			if now == last && now%2 == 1 {
+				me.end(errSilent)
+				return
+			}
+			last = now
+		}
+	}()
+	return func() { close(stop) }
 }
 
 var (
 	errExpired = &fault.Error{Op: "session.run", Kind: fault.Unauthenticated, Say: "the token of this session has expired",
 		Hint: "Connect again with a fresh token."}
+	errSilent = &fault.Error{Op: "session.run", Kind: fault.Unavailable, Say: "the session was idle for too long",
+		Hint: "Connect again, or raise limits.idle_timeout."}
 	errFull = &fault.Error{Op: "session.Serve", Kind: fault.Unavailable, Say: "too many sessions on this gateway",
 		Hint: "Try again, or raise limits.max_sessions."}
 	errDraining = &fault.Error{Op: "session.Serve", Kind: fault.Unavailable, Say: "the gateway is shutting down",

@@ -210,7 +210,10 @@ func (g *Gate) Interrupt() {
 func (g *Gate) Silence() uint64 { return g.client.waits.Load() }
 
 // Nudge wakes a session that waits for its client, so that it looks around. Any goroutine may call it.
-func (g *Gate) Nudge() { _ = g.client.conn.SetReadDeadline(past) }
+func (g *Gate) Nudge() {
+	g.client.nudged.Store(true)
+	_ = g.client.conn.SetReadDeadline(past)
+}
 
 // Close ends the session on record: actions without an answer are cancelled. It says goodbye to the backend with the
 // protocol's own farewell and closes it. why may be nil.

@@ -29,7 +29,8 @@ type Reader struct {
 	max  int   // the largest message that is held
 	due  time.Time
 
-	waits atomic.Uint64 // odd while a wait lasts longer than patience
+	waits  atomic.Uint64 // odd while a wait lasts longer than patience
+	nudged atomic.Bool   // somebody wants whoever waits to look around
 }
 
 func newReader(conn net.Conn, limit int) *Reader {
@@ -169,6 +170,9 @@ func Await(ctx context.Context, want, other *Reader, now time.Time) (bool, error
 	if err := errors.Join(want.disarm(ctx), other.disarm(ctx)); err != nil {
 		return false, err
 	}
+	if want.nudged.Swap(false) { // asked after the timers were cleared: a nudge from here on sets them again
+		return false, os.ErrDeadlineExceeded
+	}
 	news := make(chan error, 1)
 	go func() {
 		err := other.Fill(1)
@@ -176,6 +180,7 @@ func Await(ctx context.Context, want, other *Reader, now time.Time) (bool, error
 		news <- err
 	}()
 	err = want.Fill(1)
+	want.nudged.Store(false)
 	woken := errors.Is(err, os.ErrDeadlineExceeded)
 	_ = other.conn.SetReadDeadline(past)
 	otherErr := <-news

@@ -29,7 +29,6 @@ type world struct {
 	server   *pgtest.Server
 	gateway  *gateway.Gateway
 	listener string
-	session  string // the session that was replayed
 }
 
 func newWorld(ctx context.Context, binary string, t *teller) (*world, error) {

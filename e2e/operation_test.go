@@ -103,6 +103,7 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 	gw.Stop()
 	state := filepath.Join(shared.dir, "restored")
+	copyDir(t, filepath.Join(gw.State, "keys"), filepath.Join(state, "keys")) // keys are kept apart from backups, and come back first
 	if r := offline(t, gw, "restore", file, "--state", state); r.Code != 0 {
 		t.Fatalf("restore: %s%s", r.Out, r.Err)
 	}

@@ -188,11 +188,16 @@ func (c *Catalogue) addNames(j *catalogueJSON) error {
 	for _, o := range j.Operators {
 		c.operators[o[1]] = append(c.operators[o[1]], owner{o[0], o[2]})
 	}
+	base := map[uint32]uint32{}
 	for _, raw := range j.Types {
 		var t typeInfo
 		var name, kind string
-		if err := json.Unmarshal(raw, &[]any{&t.schema, &name, &kind, &t.extension, &t.constrained}); err != nil {
+		var oid, of uint32
+		if err := json.Unmarshal(raw, &[]any{&t.schema, &name, &kind, &t.extension, &t.constrained, &oid, &of}); err != nil {
 			return err
+		}
+		if of != 0 {
+			base[oid] = of
 		}
 		if len(kind) != 1 {
 			return fault.New(fault.Backend, "", "a type has no kind")
@@ -200,7 +205,20 @@ func (c *Catalogue) addNames(j *catalogueJSON) error {
 		t.kind = kind[0]
 		c.types[name] = append(c.types[name], t)
 	}
+	c.resolveDomains(base)
 	return nil
+}
+
+// resolveDomains gives columns of a domain the type that the server sends: the one below.
+func (c *Catalogue) resolveDomains(base map[uint32]uint32) {
+	for _, r := range c.byOID {
+		for i := range r.columns {
+			for hops := 0; base[r.columns[i].typ] != 0 && hops < len(base); hops++ {
+				r.columns[i].typ = base[r.columns[i].typ]
+			}
+			r.columns[i].val.typ = r.columns[i].typ
+		}
+	}
 }
 
 // addInheritance ties a parent's columns to the columns of the same name of all its descendants, both ways: reading the

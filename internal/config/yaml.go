@@ -117,7 +117,7 @@ func readPart(text string, line int) (n *node, problems []problem) {
 			r.refuse(r.where(d.Body), "a new document begins here: separate it by ---")
 			return nil, r.problems
 		}
-		n = r.value(d.Body, 0, 0)
+		n = r.value(d.Body, 0, anywhere)
 	}
 	r.nothingLost(tokens)
 	return n, r.problems
@@ -270,9 +270,12 @@ func (r *yamlReader) value(v ast.Node, depth, floor int) *node {
 	}
 	switch v := v.(type) {
 	case *ast.MappingNode:
-		return r.object(pos, v.Values, depth, v.IsFlowStyle)
+		if v.IsFlowStyle {
+			return r.object(pos, v.Values, depth, anywhere)
+		}
+		return r.object(pos, v.Values, depth, pos.col)
 	case *ast.MappingValueNode:
-		return r.object(pos, []*ast.MappingValueNode{v}, depth, v.IsFlowStyle)
+		return r.object(pos, []*ast.MappingValueNode{v}, depth, pos.col)
 	case *ast.SequenceNode:
 		return r.list(pos, v, depth)
 	case *ast.StringNode:
@@ -296,7 +299,7 @@ func (r *yamlReader) list(pos position, v *ast.SequenceNode, depth int) *node {
 	n := &node{kind: listNode, pos: pos}
 	floor := pos.col + 1
 	if v.IsFlowStyle {
-		floor = 0 // brackets hold it together
+		floor = anywhere
 	}
 	for _, item := range v.Values {
 		n.items = append(n.items, r.value(item, depth+1, floor))
@@ -312,7 +315,11 @@ func (r *yamlReader) number(pos position, kind nodeKind, text string) *node {
 	return &node{kind: kind, pos: pos, text: text}
 }
 
-func (r *yamlReader) object(pos position, values []*ast.MappingValueNode, depth int, flow bool) *node { //nolint:revive // flow is what the library says
+// anywhere stands for a column where indentation means nothing, because brackets hold things together.
+const anywhere = 0
+
+// object turns the entries of an object, whose keys must all stand at the column.
+func (r *yamlReader) object(pos position, values []*ast.MappingValueNode, depth, column int) *node {
 	n := &node{kind: objectNode, pos: pos}
 	seen := make(map[string]bool, len(values))
 	for _, v := range values {
@@ -325,26 +332,26 @@ func (r *yamlReader) object(pos position, values []*ast.MappingValueNode, depth 
 		case seen[key.Value]:
 			r.refuse(keyPos, "the key %q is there twice", key.Value)
 			continue
-		case !flow && keyPos.col != pos.col:
+		case column != anywhere && keyPos.col != column:
 			r.refuse(keyPos, "it is not clear what this belongs to: give the keys of one object the same indentation")
 			continue
 		}
 		seen[key.Value] = true
-		n.entries = append(n.entries, entry{key.Value, keyPos, r.value(v.Value, depth+1, floorUnder(v, keyPos, flow))})
+		n.entries = append(n.entries, entry{key.Value, keyPos, r.value(v.Value, depth+1, floorUnder(v, column))})
 	}
 	return n
 }
 
-// floorUnder is the first column where the value of a key may stand: to the right of the key, but for a list in block
-// style, which may stand under it.
-func floorUnder(v *ast.MappingValueNode, key position, flow bool) int { //nolint:revive // flow is what the library says
-	if flow {
-		return 0
+// floorUnder is the first column where the value of a key at the column may stand: to the right of the key, but for a
+// list in block style, which may stand under it.
+func floorUnder(v *ast.MappingValueNode, column int) int {
+	if column == anywhere {
+		return anywhere
 	}
 	if s, ok := v.Value.(*ast.SequenceNode); ok && !s.IsFlowStyle {
-		return key.col
+		return column
 	}
-	return key.col + 1
+	return column + 1
 }
 
 // where is the place of a value, and notes that its token has been seen.

@@ -141,8 +141,8 @@ func TestServerTLSRefuses(t *testing.T) {
 		want   string
 	}{
 		"authority's key gone":     {change: func(dir string) error { return os.Remove(filepath.Join(dir, caKeyFile)) }, want: "its key"},
-		"authority's key readable": {change: func(dir string) error { return os.Chmod(filepath.Join(dir, caKeyFile), 0o644) }, want: "chmod 600"},     //nolint:gosec // the point
-		"server's key readable":    {change: func(dir string) error { return os.Chmod(filepath.Join(dir, serverKeyFile), 0o640) }, want: "chmod 600"}, //nolint:gosec // the point
+		"authority's key readable": {change: func(dir string) error { return os.Chmod(filepath.Join(dir, caKeyFile), 0o644) }, want: "chmod 600"},
+		"server's key readable":    {change: func(dir string) error { return os.Chmod(filepath.Join(dir, serverKeyFile), 0o640) }, want: "chmod 600"},
 		"authority broken":         {change: func(dir string) error { return os.WriteFile(filepath.Join(dir, CAFile), []byte("x"), 0o600) }, want: "do not belong together"},
 		"authority expired":        {later: 11 * leafLife, want: "expired"},
 		"a name that is none":      {names: []string{"a b"}, want: "neither a host name nor an IP address"},

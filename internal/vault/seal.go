@@ -142,7 +142,7 @@ func newAEAD(key []byte) (cipher.AEAD, error) {
 func additional(role, name string) []byte {
 	b := append([]byte(magic), byte(len(role)))
 	b = append(b, role...)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(name))) //nolint:gosec // names are at most 128 bytes
+	b = binary.BigEndian.AppendUint32(b, uint32(len(name))) // names are at most 128 bytes
 	return append(b, name...)
 }
 
@@ -156,11 +156,15 @@ func (r *Keyring) seal(name string, s access.Secret, random io.Reader) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
-	b := make([]byte, 0, headSize+overhead+len(s.Reveal()))
-	b = append(b, magic...)
+	b := r.head(name, key, overhead+len(s.Reveal()))
+	return data.Seal(b, nil, s.Reveal(), additional(roleData, name)), nil //nolint:gosec // no nonce is given: the AEAD draws its own
+}
+
+// head returns what comes before the sealed secret, with room for n bytes more.
+func (r *Keyring) head(name string, key []byte, n int) []byte {
+	b := append(make([]byte, 0, headSize+n), magic...)
 	b = append(b, r.keys[0].id[:]...)
-	b = r.keys[0].wrap.Seal(b, nil, key, additional(roleKey, name))
-	return data.Seal(b, nil, s.Reveal(), additional(roleData, name)), nil
+	return r.keys[0].wrap.Seal(b, nil, key, additional(roleKey, name)) //nolint:gosec // no nonce is given: the AEAD draws its own
 }
 
 func (r *Keyring) open(name string, sealed []byte) (access.Secret, error) {
@@ -193,11 +197,7 @@ func (r *Keyring) rewrap(name string, sealed []byte) ([]byte, error) {
 		return nil, err
 	}
 	defer clear(key)
-	b := make([]byte, 0, len(sealed))
-	b = append(b, magic...)
-	b = append(b, r.keys[0].id[:]...)
-	b = r.keys[0].wrap.Seal(b, nil, key, additional(roleKey, name))
-	return append(b, sealed[headSize:]...), nil
+	return append(r.head(name, key, len(sealed)-headSize), sealed[headSize:]...), nil
 }
 
 // unwrap returns the secret's own key, for the caller to wipe.

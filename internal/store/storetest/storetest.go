@@ -180,7 +180,7 @@ func concurrentApplies(t *testing.T, s *store.Store) {
 		})
 		wg.Go(func() {
 			docs, n, err := s.Documents(t.Context())
-			if err != nil || len(docs) != 2*int(n) { //nolint:gosec // 0 or 1
+			if err != nil || len(docs) != 2*int(n) {
 				t.Errorf("%d documents at revision %d: %v", len(docs), n, err)
 			}
 		})

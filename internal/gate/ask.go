@@ -50,6 +50,10 @@ func (g *Gate) Ask(ctx context.Context, h *Handle, r Request) (Permit, error) {
 
 // intend records the intent and mints the permit.
 func (g *Gate) intend(h *Handle, r Request, v access.Verdict, approval string) (Permit, error) {
+	i, err := g.vacancy()
+	if err != nil {
+		return Permit{}, err
+	}
 	g.actions++
 	e := &g.event
 	g.describe(e, access.EventActionIntended, h, r.Params, v)
@@ -61,7 +65,7 @@ func (g *Gate) intend(h *Handle, r Request, v access.Verdict, approval string) (
 	if err != nil {
 		return Permit{}, err
 	}
-	return g.mint(seq, r.From, r.To, g.masks != nil && !r.Clear)
+	return g.mint(i, seq, r.From, r.To, g.masks != nil && !r.Clear), nil
 }
 
 // refuse records the refusal and returns its words. The record is awaited: what the client reads is on record.
@@ -124,6 +128,10 @@ type Own struct {
 // AskOwn records that the gateway is about to run a statement of its own, under its own principal, and mints the permit
 // to stage it.
 func (g *Gate) AskOwn(o Own) (Permit, error) {
+	i, err := g.vacancy()
+	if err != nil {
+		return Permit{}, err
+	}
 	g.actions++
 	e := &g.event
 	*e = access.Event{Kind: access.EventActionIntended, Time: g.clock(), Session: g.caller.Session, Action: g.actions,
@@ -133,11 +141,9 @@ func (g *Gate) AskOwn(o Own) (Permit, error) {
 	if err != nil {
 		return Permit{}, err
 	}
-	p, err := g.mint(seq, 0, 0, true)
-	if err == nil {
-		g.slots[p.slot].own = true
-	}
-	return p, err
+	p := g.mint(i, seq, 0, 0, true)
+	g.slots[p.slot].own = true
+	return p, nil
 }
 
 // saying words an action for a refusal: "orders-db/public.customers: Drop".

@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/internal/access"
@@ -31,6 +32,7 @@ type Gate struct {
 	event   access.Event // reused: the recorder keeps no reference
 	input   access.Input // reused
 	batch   batch
+	beside  atomic.Uint64 // messages to the backend beside the session
 }
 
 // Open asks whether the caller may connect, and puts the answer on record: a session that may not is refused here, before
@@ -79,7 +81,7 @@ func (g *Gate) refuseLogin(connection string, why error) error {
 
 // Lease returns the permission to open this session's backend.
 func (g *Gate) Lease() Lease {
-	return Lease{svc: g.svc, conn: g.conn, limits: g.limits, session: g.caller.Session}
+	return Lease{svc: g.svc, conn: g.conn, limits: g.limits, session: g.caller.Session, beside: &g.beside}
 }
 
 // Attach gives the gate the backend that the session's login opened.
@@ -247,8 +249,11 @@ func OpenAside(s *Services, c *access.Connection, protocol, id string, l Limits)
 	p := access.GatewayPrincipal()
 	g := &Gate{svc: s, caller: Caller{Session: id, Principal: p, Protocol: protocol}, limits: l,
 		clock: s.Clock, ownID: p.ID(), conn: c, rules: nothing{}, client: newReader(nil, l.Message)}
-	_, err := s.Recorder.Append(&access.Event{Kind: access.EventSessionOpened, Time: g.clock(), Session: id,
+	seq, err := s.Recorder.Append(&access.Event{Kind: access.EventSessionOpened, Time: g.clock(), Session: id,
 		Principal: p.ID(), Connection: c.Name, Protocol: protocol})
+	if err == nil {
+		err = s.Recorder.Barrier(seq) // the login that follows is on record too
+	}
 	return g, err
 }
 

@@ -47,26 +47,27 @@ const (
 	RewriteName                      // the same statement under the gateway's name for it
 )
 
-// mint takes a free slot for an intent that is on record under seq.
-func (g *Gate) mint(seq uint64, from, to int64, masked bool) (Permit, error) {
-	i := -1
-	for k := range g.slots {
-		if g.slots[k].stage == free {
-			i = k
-			break
+// vacancy finds a free slot. It is looked for before an intent is recorded: an intent that gets no permit would never have
+// an outcome.
+func (g *Gate) vacancy() (int, error) {
+	for i := range g.slots {
+		if g.slots[i].stage == free {
+			return i, nil
 		}
 	}
-	if i < 0 {
-		if len(g.slots) >= g.limits.Actions {
-			return Permit{}, fault.New(fault.Unavailable, "gate.Ask", "too many statements are in flight in this session: wait for answers before sending more")
-		}
-		g.slots = append(g.slots, slot{})
-		i = len(g.slots) - 1
+	if len(g.slots) >= g.limits.Actions {
+		return 0, fault.New(fault.Unavailable, "gate.Ask", "too many statements are in flight in this session: wait for answers before sending more")
 	}
+	g.slots = append(g.slots, slot{})
+	return len(g.slots) - 1, nil
+}
+
+// mint takes slot i for an intent that is on record under seq.
+func (g *Gate) mint(i int, seq uint64, from, to int64, masked bool) Permit {
 	s := &g.slots[i]
 	gen := s.gen + 1
 	*s = slot{gen: gen, stage: minted, masked: masked, action: g.actions, seq: seq, from: from, to: to}
-	return Permit{uint32(i), gen}, nil
+	return Permit{uint32(i), gen} // #nosec G115 -- bounded by Limits.Actions
 }
 
 // look returns p's slot, or nil where p is not (or no longer) one of this session's permits.

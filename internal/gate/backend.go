@@ -7,6 +7,8 @@ import (
 	"errors"
 	"net"
 	"os"
+	"strconv"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/internal/access"
@@ -31,6 +33,7 @@ type Lease struct {
 	conn    *access.Connection
 	limits  Limits
 	session string
+	beside  *atomic.Uint64 // messages beside the session
 }
 
 // NewLease is a lease outside of any session, for `connections test`.
@@ -69,18 +72,29 @@ func (l Lease) Open(ctx context.Context, login Login) (*Backend, error) {
 	return &Backend{Reader: newReader(conn, l.limits.Message), leash: leash, lease: l}, nil
 }
 
-// Interrupt opens a bare connection to the backend's address, for a message that stands beside the session, such as a
-// request to cancel, and puts action on record before. The caller closes the connection.
-func (l Lease) Interrupt(ctx context.Context, action string) (net.Conn, error) {
-	seq, err := l.svc.Recorder.Append(&access.Event{Kind: access.EventActionIntended, Time: l.svc.Clock(), Session: l.session,
+// Interrupt opens a bare connection to the backend's address for a message that stands beside the session, such as a
+// request to cancel, and lets send speak on it. The action is on record before, under a name of its own beside the
+// session's, and its outcome after.
+func (l Lease) Interrupt(ctx context.Context, action string, send func(context.Context, net.Conn) error) error {
+	id := l.session + "/beside/" + strconv.FormatUint(l.beside.Add(1), 10)
+	seq, err := l.svc.Recorder.Append(&access.Event{Kind: access.EventActionIntended, Time: l.svc.Clock(), Session: id, Action: 1,
 		Actions: []access.Action{{Name: action, Resource: access.Resource(l.conn.Name)}}, Effect: access.Allow.String()})
 	if err == nil {
 		err = l.svc.Recorder.Barrier(seq)
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return l.dial(ctx)
+	status := access.StatusOK
+	conn, err := l.dial(ctx)
+	if err == nil {
+		err = errors.Join(send(ctx, conn), conn.Close())
+	}
+	if err != nil {
+		status = access.StatusError
+	}
+	_, endErr := l.svc.Recorder.Append(&access.Event{Kind: access.EventActionEnded, Time: l.svc.Clock(), Session: id, Action: 1, Status: status})
+	return errors.Join(err, endErr)
 }
 
 func (l Lease) dial(ctx context.Context) (net.Conn, error) {

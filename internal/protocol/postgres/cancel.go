@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 	"io"
+	"net"
 	"sync"
 	"time"
 
@@ -89,25 +90,22 @@ func (c *cancels) serve(ctx context.Context, body []byte) {
 
 // send asks the backend to cancel, with TLS where the connection has it: the key is a secret.
 func (t target) send(ctx context.Context) error {
-	raw, err := t.lease.Interrupt(ctx, pgsql.Prefix+"Cancel")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = raw.Close() }()
-	conf, err := t.lease.TLS()
-	if err != nil {
-		return err
-	}
-	conn, err := upgrade(ctx, raw, conf)
-	if err != nil {
-		return err
-	}
-	packet := binary.BigEndian.AppendUint32(nil, uint32(12+len(t.secret)))
-	packet = binary.BigEndian.AppendUint32(packet, codeCancel)
-	packet = binary.BigEndian.AppendUint32(packet, t.pid)
-	if _, err := conn.Write(append(packet, t.secret...)); err != nil {
-		return err
-	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(conn, 1)) // the server closes when it has signalled
-	return nil
+	return t.lease.Interrupt(ctx, pgsql.Prefix+"Cancel", func(ctx context.Context, raw net.Conn) error {
+		conf, err := t.lease.TLS()
+		if err != nil {
+			return err
+		}
+		conn, err := upgrade(ctx, raw, conf)
+		if err != nil {
+			return err
+		}
+		packet := binary.BigEndian.AppendUint32(nil, uint32(12+len(t.secret)))
+		packet = binary.BigEndian.AppendUint32(packet, codeCancel)
+		packet = binary.BigEndian.AppendUint32(packet, t.pid)
+		if _, err := conn.Write(append(packet, t.secret...)); err != nil {
+			return err
+		}
+		_, _ = io.Copy(io.Discard, io.LimitReader(conn, 1)) // the server closes when it has signalled
+		return nil
+	})
 }

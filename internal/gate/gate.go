@@ -32,6 +32,7 @@ type Gate struct {
 	event   access.Event // reused: the recorder keeps no reference
 	input   access.Input // reused
 	batch   batch
+	failed  error         // why a flush did not send what was staged
 	beside  atomic.Uint64 // messages to the backend beside the session
 }
 

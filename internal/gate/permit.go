@@ -50,6 +50,9 @@ const (
 // vacancy finds a free slot. It is looked for before an intent is recorded: an intent that gets no permit would never have
 // an outcome.
 func (g *Gate) vacancy() (int, error) {
+	if g.failed != nil {
+		return 0, g.failed
+	}
 	for i := range g.slots {
 		if g.slots[i].stage == free {
 			return i, nil

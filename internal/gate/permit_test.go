@@ -161,7 +161,12 @@ func TestNoRecordNoBytes(t *testing.T) {
 		if err := g.Flush(); !errors.Is(err, down) {
 			t.Errorf("flush: %v", err)
 		}
-		d.failBarrier, d.failAppend = nil, down
+		d.failBarrier = nil
+		if err := g.Flush(); !errors.Is(err, down) || !errors.Is(g.Failed(), down) || g.Staged() != 0 {
+			t.Errorf("what was refused is sent later: %v", err)
+		}
+		g.failed = nil
+		d.failAppend = down
 		st := statement("two")
 		if _, err := g.Ask(t.Context(), g.Judge(&st), Request{}); !errors.Is(err, down) {
 			t.Errorf("ask: %v", err)

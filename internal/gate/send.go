@@ -119,14 +119,19 @@ func (g *Gate) bounded() error {
 func (g *Gate) Staged() int { return len(g.batch.copied) + int(g.batch.to-g.batch.from) }
 
 // Flush puts every staged intent on record for good, then sends what was staged in one write. Where the record fails
-// nothing is sent.
+// nothing is sent, now or later: what was staged is dropped, and the gate stays closed (see Failed).
 func (g *Gate) Flush() error {
+	if g.failed != nil {
+		return g.failed
+	}
 	b := &g.batch
 	if len(b.copied) == 0 && b.from == b.to {
 		return nil
 	}
 	if b.seq > 0 {
 		if err := g.svc.Recorder.Barrier(b.seq); err != nil {
+			g.failed = err
+			g.reset()
 			return err
 		}
 	}
@@ -147,6 +152,10 @@ func (g *Gate) Flush() error {
 	}
 	return nil
 }
+
+// Failed returns why a flush did not send what was staged: the protocol counts on answers that will never come, so the
+// session must end. nil where none failed.
+func (g *Gate) Failed() error { return g.failed }
 
 func (g *Gate) reset() {
 	b := &g.batch

@@ -250,7 +250,7 @@ func (s *session) flush(ctx context.Context, f frame) error {
 // refuseExtended says no inside a pipeline. Where nothing was sent since the last ReadyForQuery and no transaction is open,
 // the gateway answers by itself and skips to Sync; otherwise the server must fail what it has begun.
 func (s *session) refuseExtended(ctx context.Context, why error) error {
-	if fatal(ctx, why) {
+	if s.fatal(ctx, why) {
 		return why
 	}
 	if s.synced && s.state.tx == txIdle && len(s.queue) == s.head {

@@ -173,7 +173,7 @@ func (s *session) abandon(runs []run) {
 // refuseQuery says no to a simple query and leaves the session as a server that said no would: outside a transaction by
 // the gateway's own words, inside one by letting the server fail it.
 func (s *session) refuseQuery(ctx context.Context, why error) error {
-	if fatal(ctx, why) {
+	if s.fatal(ctx, why) {
 		return why
 	}
 	if s.state.tx == txIdle {
@@ -200,8 +200,9 @@ func (s *session) reject(ctx context.Context, why error, frame []byte, e expect)
 	return nil
 }
 
-// fatal reports whether an error ends the session: the backend is lost, the session is over, or the gateway itself failed.
-func fatal(ctx context.Context, err error) bool {
+// fatal reports whether an error ends the session: the backend is lost, the session is over, the gateway itself failed, or
+// what was staged was not sent.
+func (s *session) fatal(ctx context.Context, err error) bool {
 	k := fault.KindOf(err)
-	return ctx.Err() != nil || k == fault.Backend || k == fault.Internal
+	return ctx.Err() != nil || k == fault.Backend || k == fault.Internal || s.g.Failed() != nil
 }

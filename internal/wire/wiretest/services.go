@@ -74,9 +74,6 @@ func (r rules) Decide(st *access.Statement, _ *access.Input) access.Verdict {
 	return v
 }
 
-// Estimates implements gate.Rules.
-func (rules) Estimates(*access.Statement) bool { return false }
-
 // Masks implements gate.Rules.
 func (rules) Masks() access.Masks { return nil }
 

@@ -105,7 +105,7 @@ type Parts struct {
 }
 
 // MaxMessage is the message limit of the sessions that the suite opens, in bytes.
-const MaxMessage = 64 << 10
+const MaxMessage = 1 << 20
 
 // Run runs the suite.
 func Run(t *testing.T, s Suite) {

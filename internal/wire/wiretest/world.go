@@ -19,7 +19,7 @@ import (
 )
 
 // patience bounds whatever a test waits for.
-const patience = 30 * time.Second
+const patience = 10 * time.Second
 
 // nowhere is the backend's address in the connection's document: who dials it past the tap reaches nobody.
 const nowhere = "backend.invalid:1"

@@ -1,0 +1,123 @@
+package gate
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"gatehouse/internal/access"
+)
+
+// detecting is masks by field and by detector.
+type detecting struct{ fields }
+
+func (detecting) Detect() []access.Detection {
+	return []access.Detection{{Entity: access.EntityEmail, Mask: access.Mask{Strategy: access.MaskRedact}}}
+}
+
+// TestRecordedText: the log holds a text exactly, but for literals and parameters that must not show.
+func TestRecordedText(t *testing.T) {
+	text := "set name = 'ann', mail = 'a@b', ssn = '078'"
+	lit := func(s string) access.Span {
+		at := strings.Index(text, s)
+		return access.Span{Start: at, End: at + len(s)}
+	}
+	base := statement(text)
+	base.Literals = []access.Span{lit("'ann'"), lit("'a@b'"), lit("'078'")}
+	base.Bound = []access.Bound{{Span: lit("'ann'"), Fields: []string{"db/t.name"}}, {Span: lit("'078'"), Fields: []string{"db/t.ssn"}}}
+	base.Actions = []access.Action{{Name: "test:Update", Resource: "db/t", Fields: []string{"db/t.name", "db/t.mail", "db/t.ssn"}}}
+	base.Params = map[int][]string{2: {"db/t.ssn"}}
+	params := []any{"free", "078", nil, []byte("x@y"), []byte("plain")}
+	ssn := fields{"db/t.ssn": {Strategy: access.MaskRedact}}
+	elsewhere := fields{"db/other.x": {Strategy: access.MaskRedact}}
+	for _, c := range []struct {
+		name   string
+		masks  access.Masks
+		text   string
+		params []string
+	}{
+		{"nothing is masked", nil, text, []string{"free", "078", "NULL", "x@y", "plain"}},
+		{"another field is masked", elsewhere, text, []string{"free", "078", "NULL", "x@y", "plain"}},
+		{"the field is masked", ssn, strings.Replace(text, "'078'", "<t>", 1), []string{"free", "<tttt>", "NULL", "x@y", "plain"}},
+		{"a detector knows it", detecting{fields{}}, strings.Replace(text, "'a@b'", "<t>", 1), []string{"free", "078", "NULL", "<tttt>", "plain"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := newDesk()
+			d.masks = c.masks
+			g := d.open(t)
+			st := base
+			h := g.Judge(&st)
+			if h.Recorded() != c.text {
+				t.Errorf("recorded %q\nwant     %q", h.Recorded(), c.text)
+			}
+			if _, err := g.Ask(t.Context(), h, Request{Params: params}); err != nil {
+				t.Fatal(err)
+			}
+			if e := d.kinds(access.EventActionIntended)[0]; e.Text != c.text || !reflect.DeepEqual(e.Params, c.params) {
+				t.Errorf("recorded %q %q\nwant %q", e.Text, e.Params, c.params)
+			}
+		})
+	}
+}
+
+// TestMaskedFieldSteersNothing: what would tell masked values apart is refused, and none of its literals is recorded.
+func TestMaskedFieldSteersNothing(t *testing.T) {
+	d := newDesk()
+	d.masks = fields{"db/t.ssn": {Strategy: access.MaskRedact}}
+	g := d.open(t)
+	st := statement("where ssn like '078%'")
+	st.Literals = []access.Span{{Start: 15, End: 21}}
+	st.Tested = []string{"db/t.ssn"}
+	if _, err := g.Ask(t.Context(), g.Judge(&st), Request{Params: []any{"078"}}); err == nil || !strings.Contains(err.Error(), "is masked for you") {
+		t.Errorf("got %v", err)
+	}
+	if e := d.kinds(access.EventActionRefused); len(e) != 1 || strings.Contains(e[0].Text+e[0].Params[0], "078") {
+		t.Errorf("recorded %+v", e)
+	}
+}
+
+// still is a recorder that does nothing, for measuring the gate alone.
+type still struct{ seq uint64 }
+
+func (s *still) Append(*access.Event) (uint64, error) { s.seq++; return s.seq, nil }
+func (*still) Barrier(uint64) error                   { return nil }
+
+// asking is a gate whose statement is decided by itself, and one full round of its permit.
+func asking(tb testing.TB) func() {
+	d := newDesk()
+	s := d.services()
+	s.Recorder = &still{}
+	p := &access.Principal{Issuer: "i", Subject: "s"}
+	g, err := Open(tb.Context(), s, Caller{Session: "s1", Principal: p}, "db", statement("connect"), nil, testLimits)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	st := statement("select")
+	h := g.Judge(&st)
+	ctx := tb.Context()
+	return func() {
+		p, err := g.Ask(ctx, h, Request{From: 1, To: 2})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if err := g.Done(p, Outcome{Status: access.StatusOK}); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+// TestAskAllocatesNothing is DESIGN.md's claim about the hot path.
+func TestAskAllocatesNothing(t *testing.T) {
+	if n := testing.AllocsPerRun(1000, asking(t)); n != 0 {
+		t.Errorf("Ask and Done allocate %v times", n)
+	}
+}
+
+// BenchmarkAsk is Ask and Done on a statement whose decision is known, without the audit log.
+func BenchmarkAsk(b *testing.B) {
+	ask := asking(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		ask()
+	}
+}

@@ -109,9 +109,6 @@ func (f ApprovalFilter) query() (string, []any) {
 // id in the state from: of any number of concurrent callers with the same from, exactly one gets true. A transition that
 // no approval may make is fault.Internal.
 func (x *Approvals) Transition(ctx context.Context, from access.ApprovalState, next access.Approval) (bool, error) {
-	if !leads(from, next.State) {
-		return false, fault.New(fault.Internal, "store.Approvals.Transition", "an approval does not go from %q to %q", from, next.State)
-	}
 	won := false
 	err := x.s.inTx(ctx, "Approvals.Transition", func(tx *sql.Tx) error {
 		a, err := one(next.ID, tx.QueryRowContext(ctx, "SELECT body FROM approvals WHERE id = $1", next.ID))
@@ -120,6 +117,9 @@ func (x *Approvals) Transition(ctx context.Context, from access.ApprovalState, n
 		}
 		if err != nil {
 			return err
+		}
+		if !leads(from, next.State) {
+			return fault.New(fault.Internal, "store.Approvals.Transition", "an approval does not go from %q to %q", from, next.State)
 		}
 		body, err := json.Marshal(answered(a, next))
 		if err != nil {

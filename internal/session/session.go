@@ -56,6 +56,8 @@ type live struct {
 	drain      func()
 }
 
+var past = time.Unix(1, 0)
+
 // NewServer returns a server without sessions.
 func NewServer(o Options) *Server { return &Server{o: o, live: map[*live]struct{}{}} }
 
@@ -69,7 +71,9 @@ func (s *Server) Serve(ctx context.Context, conn net.Conn, p wire.Protocol, h wi
 	defer s.leave(me)
 
 	_ = conn.SetDeadline(s.o.Gate.Clock().Add(s.o.Login))
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(past) }) // a client that says nothing holds nobody up
 	sess, err := p.Accept(ctx, conn, h)
+	stop()
 	if err != nil {
 		s.debug("accept", conn, err)
 		return

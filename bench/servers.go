@@ -40,9 +40,6 @@ kind: Policy
 name: reader
 statements:
   - effect: allow
-    actions: [postgres:Connect]
-    resources: [bench]
-  - effect: allow
     actions: [postgres:Select]
     resources: ["bench/public.*"]
 ---

@@ -67,7 +67,10 @@ func TestRoleMustAllowTheConnection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, tok := range map[string]string{"no role": token(t, shared.gw, "fn:nobody"), "a reviewer without policies": person} {
+	for name, tok := range map[string]string{
+		"no role": token(t, shared.gw, "fn:nobody"), "a role that may not connect": token(t, shared.gw, "fn:mute"),
+		"a reviewer without policies": person,
+	} {
 		t.Run(name, func(t *testing.T) {
 			logins := connections(t)
 			if _, err := pgx.Connect(t.Context(), dsn(shared.gw, tok)); err == nil {

@@ -57,9 +57,9 @@ func (a *Analyzer) Analyze(text string, c *Catalogue, s State) (*Batch, error) {
 	if d := textDepth(tokens); d > a.limits.MaxDepth {
 		return nil, denied("the statement is nested too deeply (%d levels at most); split it", a.limits.MaxDepth)
 	}
-	tree, err := pg.Parse(text)
+	tree, err := parseText(text)
 	if err != nil {
-		return nil, syntaxError(text, err)
+		return nil, err
 	}
 	if len(tree.Stmts) > a.limits.MaxStatements {
 		return nil, denied("the text holds too many statements (%d at most); send them one by one", a.limits.MaxStatements)
@@ -71,6 +71,9 @@ func (a *Analyzer) Analyze(text string, c *Catalogue, s State) (*Batch, error) {
 func (a *Analyzer) admit(text string, c *Catalogue, s *State) error {
 	if len(text) > a.limits.MaxText {
 		return denied("the statement is too long (%d bytes at most)", a.limits.MaxText)
+	}
+	if scanCost(text) > maxScanCost {
+		return denied("the statement holds too long runs of operators or comments; separate them by spaces")
 	}
 	if strings.IndexByte(text, 0) >= 0 {
 		return fault.New(fault.Malformed, "pgsql.Analyze", "the statement holds a zero byte")

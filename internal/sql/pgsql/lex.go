@@ -11,15 +11,6 @@ import (
 	"gatehouse/internal/fault"
 )
 
-// scanText returns the tokens of a text, comments among them.
-func scanText(text string) ([]*pg.ScanToken, error) {
-	r, err := pg.Scan(text)
-	if err != nil {
-		return nil, syntaxError(text, err)
-	}
-	return r.Tokens, nil
-}
-
 // isLiteral tells the tokens that carry a value.
 func isLiteral(t pg.Token) bool {
 	switch t {

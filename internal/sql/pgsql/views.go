@@ -39,14 +39,14 @@ func (c *Catalogue) expand(r *relation) {
 
 // definition analyses a view's own query in the path in which the server rendered it.
 func (c *Catalogue) definition(r *relation) result {
-	if r.definition == "" || len(r.definition) > 1<<20 {
+	if r.definition == "" || len(r.definition) > 1<<20 || scanCost(r.definition) > maxScanCost {
 		return result{}
 	}
 	tokens, err := scanText(r.definition)
 	if err != nil || textDepth(tokens) > 1000 {
 		return result{}
 	}
-	tree, err := pg.Parse(r.definition)
+	tree, err := parseText(r.definition)
 	if err != nil || len(tree.Stmts) != 1 {
 		return result{}
 	}

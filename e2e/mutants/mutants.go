@@ -26,7 +26,12 @@ var table = []mutant{
 		pkg: "./e2e", test: "TestNoTokenNoByte",
 	},
 	{
-		check: "role: it must allow the connection", file: "internal/gate/gate.go",
+		check: "role: one must reach the connection", file: "internal/policy/rules.go",
+		find: "if !r.reached() {", replace: "if false {",
+		pkg: "./e2e", test: "TestRoleMustAllowTheConnection",
+	},
+	{
+		check: "role: it must allow to connect", file: "internal/gate/gate.go",
 		find: "v := g.decide(g.Judge(&connect), nil, nil)\n\tif v.Effect != access.Allow {", replace: "v := g.decide(g.Judge(&connect), nil, nil)\n\tif false {",
 		pkg: "./e2e", test: "TestRoleMustAllowTheConnection",
 	},

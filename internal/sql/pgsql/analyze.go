@@ -57,6 +57,9 @@ func (a *Analyzer) Analyze(text string, c *Catalogue, s State) (*Batch, error) {
 	if d := textDepth(tokens); d > a.limits.MaxDepth {
 		return nil, denied("the statement is nested too deeply (%d levels at most); split it", a.limits.MaxDepth)
 	}
+	if n := separators(tokens); n >= 2*a.limits.MaxStatements {
+		return nil, denied("the text holds too many statements (%d at most); send them one by one", a.limits.MaxStatements)
+	}
 	tree, err := parseText(text)
 	if err != nil {
 		return nil, err

@@ -80,6 +80,16 @@ func (d *depth) pop() {
 	top.chain++ // what follows a closed bracket may lean on it
 }
 
+// separators counts semicolons: a bound on statements, before they are parsed.
+func separators(tokens []*pg.ScanToken) (n int) {
+	for _, t := range tokens {
+		if t.Token == pg.Token_ASCII_59 {
+			n++
+		}
+	}
+	return n
+}
+
 // textDepth bounds the depth of the tree of a text.
 func textDepth(tokens []*pg.ScanToken) int {
 	var d depth

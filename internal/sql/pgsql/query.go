@@ -214,6 +214,9 @@ func (w *work) where(n *pg.Node, sc *scope) {
 	w.test(v)
 }
 
+// maxTargets is the server's own limit of columns in a query (MaxTupleAttributeNumber).
+const maxTargets = 1664
+
 // targets analyses a target list.
 func (w *work) targets(list []*pg.Node, sc *scope) result {
 	r := result{known: true}
@@ -226,6 +229,10 @@ func (w *work) targets(list []*pg.Node, sc *scope) result {
 		if cols, known, ok := w.star(t.Val, sc); ok {
 			r.cols = append(r.cols, cols...)
 			r.known = r.known && known
+			if len(r.cols) > maxTargets {
+				w.opaque("a query of more columns than the server allows")
+				return result{}
+			}
 			continue
 		}
 		v := w.expr(t.Val, sc)

@@ -27,7 +27,9 @@ type Analysis struct {
 	Secrets     []access.Span    // literals that are credentials: passwords of roles, options of servers, connection strings
 	Copied      []string         // fields whose values this statement writes into another object
 
-	ChangesState     bool // it may change search_path, role, encoding, settings, temporary objects: state must be read again
+	// ChangesState says that it may change search_path, role, encoding, settings or temporary objects, so that the state must
+	// be read again. Every end of a transaction says so; where nothing in the transaction did, nothing changed.
+	ChangesState     bool
 	ChangesCatalogue bool // it is, or may run, DDL
 
 	Tx          TxKind

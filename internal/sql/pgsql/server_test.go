@@ -147,6 +147,7 @@ func TestServerAgrees(t *testing.T) {
 		ran++
 		shown += compare(t, c, sql, b.Statements[0], res)
 	}
+	t.Logf("%d queries ran, %d cells showed a canary", ran, shown)
 	if ran < 200 || shown < 100 {
 		t.Errorf("only %d queries ran and %d cells showed a canary: the test has lost its teeth", ran, shown)
 	}

@@ -62,7 +62,6 @@ func (g *gateway) live(ctx context.Context, o cli.ServeOptions, more extra) erro
 	defer tasks.Wait()
 	defer end()
 	tasks.Go(func() { _ = g.policies.Run(serving) })
-	tasks.Go(func() { _ = g.identity.Run(serving) })
 	tasks.Go(func() { _ = g.room.Run(serving) })
 	tasks.Go(func() { g.reloads(serving) })
 
@@ -73,6 +72,7 @@ func (g *gateway) live(ctx context.Context, o cli.ServeOptions, more extra) erro
 	if err := more(serving, g, &r); err != nil {
 		return err
 	}
+	tasks.Go(func() { _ = g.identity.Run(serving) }) // after a local issuer listens: it asks for keys at once
 	failed := make(chan error, 1)
 	tasks.Go(func() { failed <- g.api.Serve(serving, g.apiSocket) })
 	for _, l := range g.listeners {
@@ -97,14 +97,24 @@ func (g *gateway) live(ctx context.Context, o cli.ServeOptions, more extra) erro
 	}
 }
 
-// started puts the start on record.
+// started puts the start on record, and after a restore which log this one continues.
 func (g *gateway) started() error {
-	seq, err := g.state.log.Append(&access.Event{Kind: access.EventGatewayStarted, Principal: access.GatewayPrincipal().ID(),
-		Detail: map[string]string{"version": version, "node": g.state.node, "mode": g.config.Audit.Mode}})
+	detail := map[string]string{"version": version, "node": g.state.node, "mode": g.config.Audit.Mode}
+	checkpoint, err := g.state.continues()
 	if err != nil {
 		return err
 	}
-	return g.state.log.Barrier(seq)
+	if checkpoint != "" {
+		detail["continues"] = checkpoint
+	}
+	seq, err := g.state.log.Append(&access.Event{Kind: access.EventGatewayStarted, Principal: access.GatewayPrincipal().ID(), Detail: detail})
+	if err == nil {
+		err = g.state.log.Barrier(seq)
+	}
+	if err == nil && checkpoint != "" {
+		err = os.Remove(g.state.path(restoredMarker))
+	}
+	return err
 }
 
 // reloads reads files again at every SIGHUP.

@@ -93,7 +93,7 @@ func openState(ctx context.Context, c config.Server, logger *slog.Logger) (*stat
 	if s.store, err = store.Open(ctx, s.path(dbFile), time.Now); err != nil {
 		return nil, err
 	}
-	err = errors.Join(s.openKeys(ctx, c))
+	err = s.openKeys(ctx, c, logger)
 	if err == nil {
 		err = s.openLog(c, logger)
 	}
@@ -104,14 +104,14 @@ func openState(ctx context.Context, c config.Server, logger *slog.Logger) (*stat
 	return s, nil
 }
 
-func (s *state) openKeys(ctx context.Context, c config.Server) error {
+func (s *state) openKeys(ctx context.Context, c config.Server, logger *slog.Logger) error {
 	ring, err := s.keyring(c.Vault.Key)
 	if err != nil {
 		return err
 	}
 	s.vault = vault.New(s.store.Secrets(), ring, vault.Sources{Env: os.LookupEnv, Private: s.dir}, rand.Reader)
-	if err := s.vault.Check(ctx); err != nil {
-		return err
+	if err := s.vault.Check(ctx); err != nil { // it stops leases of what cannot be opened, and nothing else
+		logger.Error("secrets of the vault cannot be opened: their connections refuse logins", "reason", err.Error())
 	}
 	m, err := keys.LoadOrCreate(s.path(keysDir, maskKey), keyBytes, rand.Reader)
 	if err != nil {
@@ -165,30 +165,16 @@ func (s *state) openLog(c config.Server, logger *slog.Logger) error {
 	var err error
 	s.log, err = audit.Open(audit.Options{Dir: s.path(auditDir), Mode: audit.Mode(c.Audit.Mode), Window: time.Duration(c.Audit.Window),
 		Signer: s.signer.Signer, Node: s.node, Clock: time.Now, Rand: rand.Reader, Logger: logger})
-	if err != nil {
-		return err
-	}
-	return s.noteRestore()
+	return err
 }
 
-// noteRestore puts on record, in a log that began after a restore elsewhere, which log it continues.
-func (s *state) noteRestore() error {
+// continues returns the last checkpoint of the log that this one goes on from, where a restore on another machine left it.
+func (s *state) continues() (string, error) {
 	checkpoint, err := os.ReadFile(s.path(restoredMarker))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return "", nil
 	}
-	if err != nil {
-		return err
-	}
-	seq, err := s.log.Append(&access.Event{Kind: access.EventEpochBegun, Principal: access.GatewayPrincipal().ID(),
-		Detail: map[string]string{"checkpoint": string(checkpoint)}})
-	if err == nil {
-		err = s.log.Barrier(seq)
-	}
-	if err != nil {
-		return err
-	}
-	return os.Remove(s.path(restoredMarker))
+	return string(checkpoint), err
 }
 
 func (s *state) close(ctx context.Context) error {

@@ -10,22 +10,29 @@ const redacted = "[redacted]"
 
 // Secret holds bytes that must never be printed: whatever formats, marshals or logs it gets "[redacted]". The zero value
 // is an empty secret.
-type Secret struct{ b []byte }
+//
+// It holds a pointer, because fmt prints the fields of a struct for %p without asking Format.
+type Secret struct{ p *[]byte }
 
 // NewSecret takes ownership of b.
-func NewSecret(b []byte) Secret { return Secret{b} }
+func NewSecret(b []byte) Secret { return Secret{&b} }
 
 // Reveal returns the bytes themselves, for the one place that must send or compare them. The caller does not keep them.
-func (s Secret) Reveal() []byte { return s.b }
+func (s Secret) Reveal() []byte {
+	if s.p == nil {
+		return nil
+	}
+	return *s.p
+}
 
 // Empty reports whether there is nothing in it.
-func (s Secret) Empty() bool { return len(s.b) == 0 }
+func (s Secret) Empty() bool { return len(s.Reveal()) == 0 }
 
 // Equal compares in constant time.
-func (s Secret) Equal(o Secret) bool { return subtle.ConstantTimeCompare(s.b, o.b) == 1 }
+func (s Secret) Equal(o Secret) bool { return subtle.ConstantTimeCompare(s.Reveal(), o.Reveal()) == 1 }
 
 // Wipe overwrites the bytes. Copies of the Secret see the zeros too.
-func (s Secret) Wipe() { clear(s.b) }
+func (s Secret) Wipe() { clear(s.Reveal()) }
 
 // String implements fmt.Stringer.
 func (Secret) String() string { return redacted }

@@ -250,7 +250,7 @@ func (s *session) copyBinary(r *run, b []byte) bool {
 		s.add = binary.BigEndian.AppendUint16(s.add, uint16(n))
 		for i := range n {
 			size := sc.int32()
-			if size < 0 {
+			if size == -1 {
 				s.null(r, &r.plan.columns[i])
 				continue
 			}

@@ -178,7 +178,7 @@ func (s *session) rebuild(r *run, body []byte) error {
 	s.add = binary.BigEndian.AppendUint16(s.add, uint16(n))
 	for i := range n {
 		size := sc.int32()
-		if size < 0 {
+		if size == -1 {
 			s.null(r, &r.plan.columns[i])
 			continue
 		}

@@ -22,10 +22,15 @@ type protocol struct {
 
 // New makes the protocol.
 func New(d wire.Deps) wire.Protocol {
+	p := newProtocol(d)
+	return wire.Protocol{Name: "postgres", Address: "127.0.0.1:6432", Verbs: verbs(), Accept: p.accept, Test: testLogin, Understand: p.understandAside}
+}
+
+func newProtocol(d wire.Deps) *protocol {
 	p := &protocol{deps: d, analyzer: pgsql.New(pgsql.Limits{}), texts: &sharedCache{texts: newTexts[*pgsql.Batch](sharedTexts)}}
 	p.cancels = cancels{random: d.Random, live: map[[4]byte]*cancellable{}}
 	p.catalogues = catalogues{clock: d.Clock, known: map[string]*catalogue{}}
-	return wire.Protocol{Name: "postgres", Address: "127.0.0.1:6432", Verbs: verbs(), Accept: p.accept, Test: testLogin, Understand: p.understandAside}
+	return p
 }
 
 // verbs is the list of actions as the rest of the gateway knows them.

@@ -44,6 +44,13 @@ func NewLease(s *Services, c *access.Connection, l Limits) Lease {
 // Connection returns the connection's document.
 func (l Lease) Connection() *access.Connection { return l.conn }
 
+// Holding returns the lease with another limit for one message of the backend: answers to the gateway's own questions are
+// not bounded by what a client may send.
+func (l Lease) Holding(message int) Lease {
+	l.limits.Message = message
+	return l
+}
+
 // Open dials the backend, lets login speak, and takes the connection over.
 func (l Lease) Open(ctx context.Context, login Login) (*Backend, error) {
 	secret, err := l.svc.Vault.Lease(ctx, l.conn.Credential)

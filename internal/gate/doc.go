@@ -6,7 +6,7 @@
 // the closed list in permit.go. Answers reach the client through the gate too: a permit that carries a mask cannot be
 // spliced (promise 5).
 //
-// One Gate serves one session and belongs to one goroutine; it has no lock. What it needs from the rest (policy, audit
+// One Gate serves one session and belongs to one goroutine; only its end is guarded by a lock. What it needs from the rest (policy, audit
 // log, approvals, vault) it asks through the small interfaces of services.go.
 //
 // wiretest runs the tests that break each of these claims against every protocol; TestMutants names the test that turns

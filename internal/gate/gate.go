@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +33,8 @@ type Gate struct {
 	event   access.Event // reused: the recorder keeps no reference
 	input   access.Input // reused
 	batch   batch
+	ending  sync.Mutex // guards closed: an Interrupt comes before the end, or not at all
+	closed  bool
 	failed  error         // why a flush did not send what was staged
 	beside  atomic.Uint64 // messages to the backend beside the session
 }
@@ -200,11 +203,16 @@ func (g *Gate) denied(v access.Verdict, what string) error {
 	return e
 }
 
-// Interrupt ends every wait on either side: the session then finds out why from its context. Any goroutine may call it.
+// Interrupt ends every wait on either side, also for one that does not read what it is sent: the session then finds out why from its context. Any goroutine may call it.
 func (g *Gate) Interrupt() {
-	_ = g.client.conn.SetReadDeadline(past)
+	g.ending.Lock()
+	defer g.ending.Unlock()
+	if g.closed {
+		return // what is said now is the reason of the end
+	}
+	_ = g.client.conn.SetDeadline(past)
 	if g.backend != nil {
-		_ = g.backend.conn.SetReadDeadline(past)
+		g.backend.Interrupt()
 	}
 }
 
@@ -221,6 +229,9 @@ func (g *Gate) Nudge() {
 // Close ends the session on record: actions without an answer are cancelled. It says goodbye to the backend with the
 // protocol's own farewell and closes it. why may be nil.
 func (g *Gate) Close(farewell []byte, why error) {
+	g.ending.Lock()
+	g.closed = true
+	g.ending.Unlock()
 	for i := range g.slots {
 		if g.slots[i].stage != free {
 			_ = g.Done(Permit{uint32(i), g.slots[i].gen}, Outcome{Status: access.StatusCancelled})

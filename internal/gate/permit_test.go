@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"testing"
 
@@ -233,3 +234,24 @@ type fields map[string]access.Mask
 func (f fields) Field(r string) (access.Mask, bool) { m, ok := f[r]; return m, ok }
 func (f fields) Fields() bool                       { return len(f) > 0 }
 func (fields) Detect() []access.Detection           { return nil }
+
+// TestInterruptEndsWrites: a side that does not read holds no session past its end.
+func TestInterruptEndsWrites(t *testing.T) {
+	d := newDesk()
+	g := d.open(t)
+	p := asked(t, d, g, "one")
+	if err := g.Stage(p); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 2)
+	go func() { ended <- g.Show(make([]byte, 1<<20)) }()
+	go func() { ended <- g.backend.send(make([]byte, 1<<20)) }()
+	for range 1000 { // before, while, and after the writes begin
+		g.Interrupt()
+	}
+	for range 2 {
+		if err := <-ended; !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+	}
+}

@@ -56,6 +56,9 @@ type live struct {
 	drain      func()
 }
 
+// refusalTime is how long a client has to log in, only to be told that there is no room.
+const refusalTime = time.Second
+
 var past = time.Unix(1, 0)
 
 // NewServer returns a server without sessions.
@@ -70,7 +73,11 @@ func (s *Server) Serve(ctx context.Context, conn net.Conn, p wire.Protocol, h wi
 	full := s.enter(me)
 	defer s.leave(me)
 
-	_ = conn.SetDeadline(s.o.Gate.Clock().Add(s.o.Login))
+	patience := s.o.Login
+	if full != nil {
+		patience = min(patience, refusalTime)
+	}
+	_ = conn.SetDeadline(s.o.Gate.Clock().Add(patience))
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(past) }) // a client that says nothing holds nobody up
 	sess, err := p.Accept(ctx, conn, h)
 	stop()
@@ -152,7 +159,11 @@ func (s *Server) run(ctx context.Context, me *live, conn net.Conn, sess wire.Ses
 	defer cancel()
 	s.watch(me, sess)
 	defer s.endSilent(me, g)()
-	return sess.Relay(ctx)
+	err = sess.Relay(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx) // whatever broke first, this is why
+	}
+	return err
 }
 
 // endSilent ends the session when its client has been silent for the idle time, once or at most twice; the returned

@@ -85,7 +85,7 @@ func (p *plain) Relay(ctx context.Context) error {
 		in.Skip(len(line) + 1)
 		p.open.Store(line == "begin" || p.open.Load() && line != "commit")
 		if err := p.g.Show([]byte(line + "\n")); err != nil {
-			return nil
+			return err
 		}
 	}
 }
@@ -355,6 +355,7 @@ func TestDrain(t *testing.T) {
 		silent := h.connect(t.Context())
 		defer silent.leave()
 		want(t, busy.ask("begin"), "begin")
+		synctest.Wait()
 		done := make(chan struct{})
 		go func() {
 			h.Drain(t.Context())
@@ -373,7 +374,7 @@ func TestDrain(t *testing.T) {
 		want(t, busy.ask("commit"), "commit")
 		want(t, busy.hear(), "refused: drained")
 		<-done
-		if d := time.Since(begin); d > 0 {
+		if d := time.Since(begin); d > refusalTime {
 			t.Errorf("a client that had not logged in held the gateway up for %v", d)
 		}
 	})
@@ -407,5 +408,23 @@ func TestIdle(t *testing.T) {
 			want(t, g.ask("still here"), "still here")
 		}
 		g.leave()
+	})
+}
+
+// TestExpiryOfAClientThatDoesNotRead: it is let go like any other.
+func TestExpiryOfAClientThatDoesNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := open(t, nil)
+		g, said := h.login(t.Context(), "db", "good")
+		want(t, said, "welcome")
+		_, _ = io.WriteString(g.conn, "an answer that nobody reads\n")
+		time.Sleep(time.Hour + time.Minute)
+		synctest.Wait()
+		if h.Count() != 0 {
+			t.Error("the session goes on")
+		}
+		if e := h.kinds(access.EventSessionClosed); len(e) != 1 || !strings.Contains(e[0].Reason, "expired") {
+			t.Errorf("recorded %+v", e)
+		}
 	})
 }

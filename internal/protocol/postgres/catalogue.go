@@ -18,6 +18,7 @@ import (
 const (
 	maxAge       = 5 * time.Second
 	catalogueDue = 30 * time.Second // for one reading
+	maxOwnAnswer = 65 << 20         // bytes: a little more than package pgsql reads of a catalogue
 )
 
 // catalogues holds what is known of each backend's objects, for all sessions.
@@ -155,7 +156,7 @@ func (r catalogueReader) try(ctx context.Context) (*pgsql.Catalogue, error) {
 
 // aside logs in to a backend for statements of the gateway's own.
 func aside(ctx context.Context, g *gate.Gate, lease gate.Lease) (*link, func() bool, error) {
-	o, err := dial(ctx, lease, map[string]string{"application_name": "gatehouse"})
+	o, err := dial(ctx, lease.Holding(maxOwnAnswer), map[string]string{"application_name": "gatehouse"})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -55,7 +55,7 @@ func suite(pg *pgtest.Server) wiretest.Suite {
 		Farewell: appendFrame(nil, msgTerminate, nil),
 		Oversize: [][]byte{
 			{msgQuery, 0x7f, 0xff, 0xff, 0xff}, {msgQuery, 0xff, 0xff, 0xff, 0xff}, {msgQuery, 0, 0, 0, 0}, {msgQuery, 0, 0, 0, 3},
-			{msgCopyData, 0x40, 0, 0, 0}, {msgParse, 0x80, 0, 0, 0}, {msgBind, 0, 0x20, 0, 0}, {'?', 0x7f, 0xff, 0xff, 0xff},
+			{msgCopyData, 0x40, 0, 0, 0}, {msgParse, 0x80, 0, 0, 0}, {msgBind, 0, 1, 0x10, 0}, {'?', 0x7f, 0xff, 0xff, 0xff},
 		},
 		Cancel: func(w wiretest.Answer) []byte {
 			for _, f := range frames([]byte(w.Data)) {

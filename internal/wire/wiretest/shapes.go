@@ -83,7 +83,7 @@ func oversize(t *testing.T, s *Suite) {
 			if a.Refused == "" || !a.Over {
 				t.Errorf("%q: want a refusal that ends the session, got %+v", header, a)
 			}
-			if grown := m1.TotalAlloc - m0.TotalAlloc; grown > MaxMessage {
+			if grown := m1.TotalAlloc - m0.TotalAlloc; grown > 8*MaxMessage {
 				t.Errorf("%q: took %d bytes of memory", header, grown)
 			}
 			w.unmoved(t, before)

@@ -104,8 +104,8 @@ type Parts struct {
 	Log     *slog.Logger
 }
 
-// MaxMessage is the message limit of the sessions that the suite opens, in bytes.
-const MaxMessage = 1 << 20
+// MaxMessage is the message limit of the sessions that the suite opens, in bytes: the least that a configuration may ask for.
+const MaxMessage = 64 << 10
 
 // Run runs the suite.
 func Run(t *testing.T, s Suite) {

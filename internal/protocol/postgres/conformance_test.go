@@ -57,6 +57,9 @@ func suite(pg *pgtest.Server) wiretest.Suite {
 			{msgQuery, 0x7f, 0xff, 0xff, 0xff}, {msgQuery, 0xff, 0xff, 0xff, 0xff}, {msgQuery, 0, 0, 0, 0}, {msgQuery, 0, 0, 0, 3},
 			{msgCopyData, 0x40, 0, 0, 0}, {msgParse, 0x80, 0, 0, 0}, {msgBind, 0, 1, 0x10, 0}, {'?', 0x7f, 0xff, 0xff, 0xff},
 		},
+		Flood: func(mark string) []byte {
+			return appendQuery(nil, "SELECT repeat('"+mark+"', 100) FROM generate_series(1, 50000)")
+		},
 		Cancel: func(w wiretest.Answer) []byte {
 			for _, f := range frames([]byte(w.Data)) {
 				if f[0] == ansKeyData {

@@ -29,6 +29,30 @@ func revocation(t *testing.T, s *Suite) {
 	})
 }
 
+// deaf: a session whose client does not read what it asked for can be ended all the same.
+func deaf(t *testing.T, s *Suite) {
+	w := newWorld(t, s)
+	c := w.login(t)
+	c.good(t, &s.States[0])
+	release := c.in.hold()
+	defer release()
+	mark := w.mark("good")
+	c.send(s.Flood(mark))
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for _, seen := w.tap.find(mark); !seen; _, seen = w.tap.find(mark) {
+		<-tick.C
+	}
+	c.revoke(fault.New(fault.Unavailable, "wiretest", "revoked by the suite"))
+	select {
+	case <-c.over:
+	case <-time.After(patience):
+		t.Fatal("the session goes on")
+	}
+	w.closed(t)
+	w.ledger(t, "s1")
+}
+
 // approvals: what is held does not run before it is approved, and not at all where it is not.
 func approvals(t *testing.T, s *Suite) {
 	for _, c := range []struct {

@@ -53,6 +53,8 @@ type Suite struct {
 	Farewell []byte
 	// Oversize are messages that a session must refuse by their header alone.
 	Oversize [][]byte
+	// Flood is a request whose answer is larger than what any buffer on the way holds. Its text holds mark.
+	Flood func(mark string) []byte
 	// Cancel is the request, on a connection of its own, to cancel what the session that got this welcome does.
 	Cancel func(welcome Answer) []byte
 	// States are the states that a session can be in; the first is the idle one.
@@ -125,6 +127,7 @@ func Run(t *testing.T, s Suite) {
 		{"a refusal leaves the session in step", inStep},
 		{"one intent, one outcome, in order", outcomes},
 		{"revocation", revocation},
+		{"revocation of a client that does not read", deaf},
 		{"approvals", approvals},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, &s) })

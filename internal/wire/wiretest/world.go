@@ -73,6 +73,7 @@ type client struct {
 	w       *world
 	conn    net.Conn
 	r       *bufio.Reader
+	in      *pump
 	revoke  context.CancelCauseFunc
 	over    chan struct{} // closed when the server is done with it
 	sent    []byte        // what was sent and must have reached the backend, in order
@@ -85,7 +86,9 @@ func (w *world) connect(t *testing.T) *client {
 	near, far := net.Pipe()
 	ctx, revoke := context.WithCancelCause(context.Background())
 	c := &client{w: w, conn: near, revoke: revoke, over: make(chan struct{})}
-	in := &pump{}
+	in := &pump{open: make(chan struct{})}
+	close(in.open)
+	c.in = in
 	in.more = sync.NewCond(&in.mu)
 	c.r = bufio.NewReader(in)
 	_ = near.SetDeadline(w.s.Clock().Add(patience))
@@ -105,6 +108,7 @@ func (w *world) connect(t *testing.T) *client {
 // pump reads whatever the server says, so that it never waits for its client.
 type pump struct {
 	mu   sync.Mutex
+	open chan struct{} // closed while it reads
 	more *sync.Cond
 	buf  []byte
 	err  error
@@ -113,6 +117,10 @@ type pump struct {
 func (p *pump) run(conn net.Conn) {
 	b := make([]byte, 4096)
 	for {
+		p.mu.Lock()
+		open := p.open
+		p.mu.Unlock()
+		<-open
 		n, err := conn.Read(b)
 		p.mu.Lock()
 		p.buf, p.err = append(p.buf, b[:n]...), err
@@ -122,6 +130,14 @@ func (p *pump) run(conn net.Conn) {
 			return
 		}
 	}
+}
+
+// hold makes the pump stop after its next read, until the returned function is called.
+func (p *pump) hold() (release func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.open = make(chan struct{})
+	return sync.OnceFunc(func() { close(p.open) })
 }
 
 // Read implements io.Reader.

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
+	"slices"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
@@ -22,6 +23,7 @@ func (s *session) copies(e *expect, kind byte, whole []byte) (bool, error) {
 	switch kind {
 	case ansCopyIn:
 		s.copying = true
+		s.forgetSyncs()
 	case msgCopyData:
 		r.out.Rows++
 		if r.rebuilt || s.hides(r.u).rows {
@@ -30,6 +32,15 @@ func (s *session) copies(e *expect, kind byte, whole []byte) (bool, error) {
 		r.out.Bytes += int64(len(whole))
 	}
 	return true, nil
+}
+
+// forgetSyncs drops the Syncs that the client sent before it knew that rows are asked for: the server, which is copying by
+// the time it reads them, ignores them, and no ReadyForQuery answers them.
+func (s *session) forgetSyncs() {
+	next := s.head + 1
+	for next < len(s.queue) && s.queue[next].kind == msgSync {
+		s.queue = slices.Delete(s.queue, next, next+1)
+	}
 }
 
 // copyIn relays the client's rows until it says that they end, or the server has something to say.

@@ -98,8 +98,7 @@ func (w *world) connect(t *testing.T) *client {
 		close(c.over)
 	})
 	t.Cleanup(func() {
-		_ = near.Close()
-		<-c.over
+		c.leave()
 		revoke(nil)
 	})
 	return c
@@ -228,7 +227,15 @@ func (c *client) check(t *testing.T, a Answer, mark string, st *State) {
 // leave closes the connection and waits for the server to be done.
 func (c *client) leave() {
 	_ = c.conn.Close()
-	<-c.over
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case <-c.over:
+	case <-late.C:
+		c.w.t.Error("the session outlives its client")
+		c.revoke(nil)
+		<-c.over
+	}
 }
 
 // closed waits until every line to the backend is closed.

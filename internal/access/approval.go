@@ -15,7 +15,8 @@ const (
 	ApprovalSpent     ApprovalState = "spent"
 )
 
-// Approval is one held action and its answer. It holds no parameter values: Text is the recorded (tokenised) text.
+// Approval is one held action and its answer. Text and Params are as recorded: values that must not show are
+// tokens.
 type Approval struct {
 	ID          string        `json:"id"`
 	State       ApprovalState `json:"state"`
@@ -24,7 +25,8 @@ type Approval struct {
 	Principal   string        `json:"principal"` // Principal.ID of who asks
 	Roles       []string      `json:"roles,omitempty"`
 	Connection  string        `json:"connection"`
-	Text        string        `json:"text"` // as recorded: literals that must not show are tokens
+	Text        string        `json:"text"`             // as recorded: literals that must not show are tokens
+	Params      []string      `json:"params,omitempty"` // bind parameters, as recorded
 	Actions     []Action      `json:"actions"`
 	Because     Because       `json:"because"`
 	Message     string        `json:"message,omitempty"`

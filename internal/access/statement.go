@@ -27,6 +27,7 @@ type Statement struct {
 	Actions     []Action         // every action it performs; never empty: what is not understood is one Opaque action
 	Tested      []string         // fields (as resources) whose values steer what happens or shows: predicates, joins, grouping, ordering
 	Literals    []Span           // where Text holds literal values
+	Secrets     []Span           // literals that are never recorded: passwords in the statements that set them
 	Bound       []Bound          // literals that are compared with or assigned to fields
 	Params      map[int][]string // by number from 1: fields that a bind parameter is compared with or assigned to
 	Bounded     bool             // an update or delete that has a condition which can restrict; true for whatever neither updates nor deletes

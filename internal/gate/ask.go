@@ -10,10 +10,11 @@ import (
 
 // Request is one asking for a handle.
 type Request struct {
-	From, To int64 // the judged bytes: offsets of the client's stream
-	Params   []any // bind parameters: string, []byte, nil
-	Clear    bool  // the protocol has proven that no mask touches the answer: it may be spliced
-	Prepare  bool  // the bytes only prepare the statement: running it will be asked for
+	From, To int64  // the judged bytes: offsets of the client's stream
+	Params   []any  // bind parameters: string, []byte, nil
+	State    []byte // what else decides how the text is read: part of what an approval is bound to
+	Clear    bool   // the protocol has proven that no mask touches the answer: it may be spliced
+	Prepare  bool   // the bytes only prepare the statement: running it will be asked for
 	// Estimate returns the rows that the statement would touch, for policies that read them; nil where the protocol
 	// cannot say. It is called only where a decision reads it, after every static deny, and again when a wait has ended.
 	Estimate func() *int64
@@ -41,6 +42,9 @@ func (g *Gate) Ask(ctx context.Context, h *Handle, r Request) (Permit, error) {
 		if approval, v, err = g.hold(ctx, h, r, v); err != nil {
 			return Permit{}, err
 		}
+		if v.Effect != access.Deny && h.oracle != "" { // masked while it waited
+			return Permit{}, g.refused(h, r.Params, access.Verdict{}, oracle(h.oracle))
+		}
 	}
 	if v.Effect != access.Allow {
 		return Permit{}, g.refuse(h, r, v)
@@ -65,7 +69,10 @@ func (g *Gate) intend(h *Handle, r Request, v access.Verdict, approval string) (
 	if err != nil {
 		return Permit{}, err
 	}
-	return g.mint(i, seq, r.From, r.To, g.masks != nil && !r.Clear), nil
+	permit := g.mint(i, seq, r.From, r.To, g.masks != nil && !r.Clear)
+	s := &g.slots[i]
+	s.asked, s.handle, s.params, s.approved = e.Time, h, r.Params, approval != "" || r.Prepare
+	return permit, nil
 }
 
 // refuse records the refusal and returns its words. The record is awaited: what the client reads is on record.
@@ -114,9 +121,7 @@ func (g *Gate) describe(e *access.Event, kind access.EventKind, h *Handle, param
 	*e = access.Event{Kind: kind, Time: g.clock(), Session: g.caller.Session, Action: g.actions,
 		Text: h.recorded, Fingerprint: h.st.Fingerprint, Actions: h.st.Actions,
 		Effect: v.Effect.String(), Because: v.Because, Policy: g.version}
-	if len(params) > 0 {
-		e.Params = g.recordParams(h, params)
-	}
+	e.Params = g.recordParams(h, params)
 }
 
 // Own is one statement of the gateway's own: protocols export their closed list of them.
@@ -189,21 +194,23 @@ func oracle(field string) error {
 }
 
 // recordable returns st's text as the log may hold it: literals that are bound to a masked field, or that a detector
-// knows, are tokens; where a masked field steers the statement, all are.
+// knows, are tokens; where a masked field steers the statement, all are; passwords always are.
 func (g *Gate) recordable(h *Handle) string {
 	st := h.st
-	if g.masks == nil || (!h.tokens && len(g.masks.Detect()) == 0) {
+	quiet := g.masks == nil || (!h.tokens && len(g.masks.Detect()) == 0)
+	if quiet && len(st.Secrets) == 0 {
 		return st.Text
 	}
 	var b strings.Builder
-	at := 0
-	for _, s := range st.Literals {
-		lit := st.Text[s.Start:s.End]
-		if h.oracle == "" && !g.boundToMasked(st, s) && !g.svc.Tokens.Sensitive(g.masks.Detect(), lit) {
+	at, bound, secret := 0, 0, 0
+	for _, s := range st.Literals { // all three lists are in order of their place
+		var hides bool
+		hides, bound, secret = g.hidesLiteral(h, s, bound, secret)
+		if !hides && (quiet || !g.svc.Tokens.Sensitive(g.masks.Detect(), st.Text[s.Start:s.End])) {
 			continue
 		}
 		b.WriteString(st.Text[at:s.Start])
-		b.WriteString(g.svc.Tokens.Token(lit))
+		b.WriteString(g.svc.Tokens.Token(st.Text[s.Start:s.End]))
 		at = s.End
 	}
 	if at == 0 {
@@ -213,18 +220,28 @@ func (g *Gate) recordable(h *Handle) string {
 	return b.String()
 }
 
-// boundToMasked reports whether a literal is compared with or assigned to a masked field.
-func (g *Gate) boundToMasked(st *access.Statement, s access.Span) bool {
-	for i := range st.Bound {
-		if o := st.Bound[i].Span; o.Start < s.End && s.Start < o.End && g.firstMasked(st.Bound[i].Fields) != "" {
-			return true
-		}
+// hidesLiteral reports whether a literal is a password or belongs to a masked field. bound and secret are where to go on
+// looking in their lists.
+func (g *Gate) hidesLiteral(h *Handle, lit access.Span, bound, secret int) (hides bool, nextBound, nextSecret int) {
+	st := h.st
+	for secret < len(st.Secrets) && st.Secrets[secret].End <= lit.Start {
+		secret++
 	}
-	return false
+	for bound < len(st.Bound) && st.Bound[bound].Span.End <= lit.Start {
+		bound++
+	}
+	hides = h.oracle != "" || secret < len(st.Secrets) && st.Secrets[secret].Start < lit.End
+	for i := bound; i < len(st.Bound) && st.Bound[i].Span.Start < lit.End; i++ {
+		hides = hides || g.firstMasked(st.Bound[i].Fields) != ""
+	}
+	return hides, bound, secret
 }
 
 // recordParams renders parameters under the same rule as literals.
 func (g *Gate) recordParams(h *Handle, params []any) []string {
+	if len(params) == 0 {
+		return nil
+	}
 	out := make([]string, len(params))
 	for i, p := range params {
 		var s string

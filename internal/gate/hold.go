@@ -13,11 +13,15 @@ import (
 // policies of the moment at which the wait ends. It returns the verdict to act on.
 func (g *Gate) hold(ctx context.Context, h *Handle, r Request, v access.Verdict) (string, access.Verdict, error) {
 	principal := g.caller.Principal.ID()
-	digest := g.svc.Digest(g.conn.Name, principal, h.st.Text, r.Params)
+	text := h.st.Text
+	if len(r.State) > 0 {
+		text += "\x00" + string(r.State)
+	}
+	digest := g.svc.Digest(g.conn.Name, principal, text, r.Params)
 	now := g.clock()
 	a, err := g.svc.Approvals.Request(ctx, access.Approval{
 		State: access.ApprovalPending, Digest: digest, Session: g.caller.Session, Principal: principal,
-		Roles: g.rules.Roles(), Connection: g.conn.Name, Text: h.recorded, Actions: h.st.Actions,
+		Roles: g.rules.Roles(), Connection: g.conn.Name, Text: h.recorded, Params: g.recordParams(h, r.Params), Actions: h.st.Actions,
 		Because: v.Because, Message: v.Message, Reviewers: v.Approval.Reviewers, Reuse: v.Approval.Reuse,
 		RequestedAt: now, ExpiresAt: now.Add(time.Duration(v.Approval.Lifetime)),
 	})

@@ -34,6 +34,10 @@ type slot struct {
 	seq      uint64 // of its intent
 	from, to int64  // the judged bytes, as offsets of the client's stream
 	sent     time.Time
+	asked    time.Time
+	handle   *Handle // what was decided; nil for the gateway's own
+	params   []any
+	approved bool // a reviewer's approval was spent on it
 }
 
 // Rewrite names a rendering that is sent in place of the judged bytes. The list is closed: each has its own test in the

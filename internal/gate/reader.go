@@ -70,6 +70,9 @@ func (b *Reader) Fill(n int) error {
 	return nil
 }
 
+// spareBytes is the room that a read gets at least: a read into none would return at once, and for ever.
+const spareBytes = 512
+
 // room makes space for n unread bytes and at least one more read.
 func (b *Reader) room(n int) {
 	low := b.r
@@ -90,14 +93,14 @@ func (b *Reader) room(n int) {
 	if full && size < bulkBuffer {
 		size = bulkBuffer
 	}
-	for size < need+512 {
+	for size < max(need, b.w-low)+spareBytes {
 		size *= 2
 	}
 	if size > len(b.buf) {
 		next := make([]byte, size)
 		copy(next, b.buf[low:b.w])
 		b.buf = next
-	} else if low > 0 && (len(b.buf)-b.w < 512 || b.r+n > len(b.buf)) {
+	} else if low > 0 && (len(b.buf)-b.w < spareBytes || b.r+n > len(b.buf)) {
 		copy(b.buf, b.buf[low:b.w])
 	} else {
 		return

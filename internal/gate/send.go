@@ -1,6 +1,9 @@
 package gate
 
 import (
+	"time"
+
+	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
 )
 
@@ -128,6 +131,12 @@ func (g *Gate) Flush() error {
 	if len(b.copied) == 0 && b.from == b.to {
 		return nil
 	}
+	now := g.clock()
+	if err := g.stillPermitted(now); err != nil {
+		g.failed = err
+		g.reset()
+		return err
+	}
 	if b.seq > 0 {
 		if err := g.svc.Recorder.Barrier(b.seq); err != nil {
 			g.failed = err
@@ -139,7 +148,6 @@ func (g *Gate) Flush() error {
 	if b.from != b.to {
 		bytes = g.client.span(b.from, b.to)
 	}
-	now := g.clock()
 	for _, p := range b.permits {
 		if s := g.look(p); s != nil {
 			s.stage, s.sent = flushed, now
@@ -149,6 +157,39 @@ func (g *Gate) Flush() error {
 	g.reset()
 	if err != nil {
 		return fault.Wrap(fault.Backend, "gate.Flush", err, "the backend closed the connection")
+	}
+	return nil
+}
+
+// stale is how long a permit may be staged before it is decided again: a client chooses when its pipeline ends.
+const stale = 5 * time.Second
+
+var errStale = &fault.Error{Op: "gate.Flush", Kind: fault.Unavailable,
+	Say:  "the policies changed while statements were waiting for the end of their pipeline: nothing of it was sent",
+	Hint: "Connect and send it again."}
+
+// stillPermitted reports whether what is staged may still leave. Policies that changed since end the session: masks and
+// verdicts were worked out under the old ones. What has waited for long is decided again.
+func (g *Gate) stillPermitted(now time.Time) error {
+	for _, p := range g.batch.permits {
+		s := g.look(p)
+		if s == nil || s.handle == nil {
+			continue
+		}
+		version, err := g.svc.Authority.Version()
+		if err != nil {
+			return err
+		}
+		if version != g.version || s.handle.version != version {
+			return errStale
+		}
+		if now.Sub(s.asked) < stale {
+			continue
+		}
+		v := g.decide(s.handle, s.params, nil)
+		if v.Effect == access.Deny || v.Effect == access.Approve && !s.approved {
+			return errStale
+		}
 	}
 	return nil
 }

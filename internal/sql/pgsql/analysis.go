@@ -27,6 +27,10 @@ type Analysis struct {
 	Secrets     []access.Span    // literals that are credentials: passwords of roles, options of servers, connection strings
 	Copied      []string         // fields whose values this statement writes into another object
 
+	// LiteralMatters says that the value of some literal was looked at, not only where it stands: then this analysis does not
+	// hold for a text that differs in literals. It holds for one where it is false (TestOtherLiterals).
+	LiteralMatters bool
+
 	// ChangesState says that it may change search_path, role, encoding, settings or temporary objects, so that the state must
 	// be read again. Every end of a transaction says so; where nothing in the transaction did, nothing changed.
 	ChangesState     bool

@@ -16,6 +16,21 @@ func restricts(n *pg.Node, it *item) bool {
 	return n != nil && narrows(n, it, false)
 }
 
+// restricts is the function of that name; where it looked at a pattern, the pattern matters.
+func (w *work) restricts(n *pg.Node, it *item) bool {
+	walk(n, func(m *pg.Node) {
+		if isLike(m.GetAExpr()) {
+			w.matters = true
+		}
+	})
+	return restricts(n, it)
+}
+
+// isLike tells LIKE and ILIKE, by word.
+func isLike(e *pg.A_Expr) bool {
+	return e.GetKind() == pg.A_Expr_Kind_AEXPR_LIKE || e.GetKind() == pg.A_Expr_Kind_AEXPR_ILIKE
+}
+
 // narrows is restricts under an even or odd number of NOTs.
 func narrows(n *pg.Node, it *item, not negation) bool {
 	switch e := n.GetNode().(type) {
@@ -73,7 +88,7 @@ func narrowsOperation(e *pg.A_Expr, it *item, not negation) bool {
 			return false
 		}
 	}
-	if e.Kind == pg.A_Expr_Kind_AEXPR_LIKE || e.Kind == pg.A_Expr_Kind_AEXPR_ILIKE {
+	if isLike(e) {
 		pattern := e.Rexpr.GetAConst()
 		return bool(not) || pattern == nil || strings.Trim(pattern.GetSval().GetSval(), "%") != ""
 	}

@@ -248,7 +248,7 @@ func (w *work) bounded(where *pg.Node, it *item) {
 	if w.view {
 		return
 	}
-	w.an.Bounded = w.an.Bounded && restricts(where, it)
+	w.an.Bounded = w.an.Bounded && w.restricts(where, it)
 }
 
 func (w *work) merge(q *pg.MergeStmt, sc *scope) result {
@@ -302,6 +302,6 @@ func (w *work) mergeAction(c *pg.MergeWhenClause, q *pg.MergeStmt, it *item, sc 
 		if c.MatchKind == pg.MergeMatchKind_MERGE_WHEN_NOT_MATCHED_BY_SOURCE {
 			joined = nil // every row that the source does not name
 		}
-		w.an.Bounded = w.an.Bounded && (restricts(joined, it) || restricts(c.Condition, it))
+		w.an.Bounded = w.an.Bounded && (w.restricts(joined, it) || w.restricts(c.Condition, it))
 	}
 }

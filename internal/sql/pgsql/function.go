@@ -231,6 +231,7 @@ func (w *work) effect(k class, name string, v value) value {
 
 // sequence names the sequence that a constant argument names.
 func (w *work) sequence(args []*pg.Node) {
+	w.matters = true
 	if len(args) > 0 {
 		n := args[0]
 		for n.GetTypeCast() != nil {
@@ -283,6 +284,7 @@ func (w *work) setting(verb, name string, nodes []*pg.Node, args []value) value 
 	}
 	v.total = false
 	w.test(v)
+	w.matters = true
 	setting := ""
 	if len(nodes) > 0 {
 		setting = strings.ToLower(nodes[0].GetAConst().GetSval().GetSval())

@@ -110,6 +110,17 @@ func literals(tokens []*pg.ScanToken, start, end int) []access.Span {
 	return spans
 }
 
+// parserReads says whether the parser itself looks at a literal in a statement: the number in float(n) chooses a type, and
+// the string after UESCAPE spells a name.
+func parserReads(src source) bool {
+	for _, t := range src.tokens {
+		if int(t.Start) >= src.start && int(t.End) <= src.end && (t.Token == pg.Token_FLOAT_P || t.Token == pg.Token_UESCAPE) {
+			return true
+		}
+	}
+	return false
+}
+
 // normal renders the tokens within [start, end) in one spacing, without comments, unquoted words in lower case and a
 // question mark for each literal. Equal token sequences give equal texts, and different ones different texts.
 func normal(text string, tokens []*pg.ScanToken, start, end int) string {

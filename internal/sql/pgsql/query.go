@@ -315,6 +315,7 @@ func (w *work) groupBy(n *pg.Node, sc *scope, r result) {
 // sortKey tests what a sort or group key reads: an output by ordinal or name, else an expression.
 func (w *work) sortKey(n *pg.Node, sc *scope, r result) {
 	if k := n.GetAConst(); k != nil {
+		w.matters = true
 		if i := int(k.GetIval().GetIval()); i >= 1 && i <= len(r.cols) && r.known {
 			w.test(r.cols[i-1].val)
 			return

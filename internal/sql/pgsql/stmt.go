@@ -29,6 +29,7 @@ func (w *work) statement(n *pg.Node) *Analysis {
 		w.returns(s.MergeStmt.ReturningList, w.query(n, &scope{}))
 		w.an.WritesEstimate = !w.params && !w.effects
 	default:
+		w.matters = true // options, names and settings are literals here
 		w.utility(n)
 	}
 	return w.finish()

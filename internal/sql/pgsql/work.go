@@ -32,6 +32,7 @@ type work struct {
 	view    bool // a view's definition: what it tests, calls and reads is not the client's doing
 	params  bool // a parameter was seen
 	effects bool // something was called that is not pure
+	matters bool // the value of a literal was looked at
 }
 
 // pending is an action whose fields are still being found.
@@ -202,6 +203,7 @@ func (w *work) finish() *Analysis {
 	for i, p := range w.actions {
 		an.Actions[i] = access.Action{Name: p.name, Resource: p.resource, Fields: w.c.resources(p.fields.union(p.foreign))}
 	}
+	an.LiteralMatters = len(an.Literals) > 0 && (w.matters || parserReads(w.src))
 	an.Tested = w.c.resources(w.tested)
 	an.Copied = w.c.resources(w.copied)
 	w.finishBound()

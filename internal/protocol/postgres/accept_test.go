@@ -230,7 +230,10 @@ func shake(c net.Conn, conf *tls.Config) string {
 	if _, err := s.Write(hello); err != nil {
 		return ""
 	}
-	return code(s)
+	if f, err := readFrame(bufio.NewReader(s)); err == nil {
+		return "answered with " + string(f[:1])
+	}
+	return ""
 }
 
 // code reads up to an ErrorResponse and returns its SQLSTATE; empty where the connection just ends.

@@ -38,11 +38,7 @@ func deaf(t *testing.T, s *Suite) {
 	defer release()
 	mark := w.mark("good")
 	c.send(s.Flood(mark))
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for _, seen := w.tap.find(mark); !seen; _, seen = w.tap.find(mark) {
-		<-tick.C
-	}
+	w.stuck(t, mark)
 	c.revoke(fault.New(fault.Unavailable, "wiretest", "revoked by the suite"))
 	select {
 	case <-c.over:
@@ -51,6 +47,28 @@ func deaf(t *testing.T, s *Suite) {
 	}
 	w.closed(t)
 	w.ledger(t, "s1")
+}
+
+// stuck returns when mark has left for the backend and its answer has stopped coming: the session waits for its client to
+// take what it was sent.
+func (w *world) stuck(t *testing.T, mark string) {
+	t.Helper()
+	tick, late := time.NewTicker(5*time.Millisecond), time.NewTimer(patience)
+	defer tick.Stop()
+	defer late.Stop()
+	for last, still := 0, 0; still < 20; {
+		select {
+		case <-tick.C:
+		case <-late.C:
+			t.Fatal("the answer does not stop coming")
+		}
+		_, sent := w.tap.find(mark)
+		got := w.tap.received()
+		if !sent || got != last || got <= MaxMessage {
+			still = 0
+		}
+		last, still = got, still+1
+	}
 }
 
 // approvals: what is held does not run before it is approved, and not at all where it is not.

@@ -14,6 +14,7 @@ type tap struct {
 
 	mu    sync.Mutex
 	total int
+	got   int // bytes that were read from backends
 	lines []*line
 	chop  int // bytes that a read of the backend's answers returns at most; 0 is no limit
 }
@@ -62,7 +63,18 @@ func (l *line) Read(b []byte) (int, error) {
 	if chop > 0 && len(b) > chop {
 		b = b[:chop]
 	}
-	return l.Conn.Read(b)
+	n, err := l.Conn.Read(b)
+	l.tap.mu.Lock()
+	l.tap.got += n
+	l.tap.mu.Unlock()
+	return n, err
+}
+
+// received is how much backends have said.
+func (p *tap) received() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.got
 }
 
 // Close implements net.Conn.

@@ -40,6 +40,7 @@ type Analysis struct {
 	Set         *SetInfo   // SET, RESET, SHOW and DISCARD
 	Prepare     *Prepared  // PREPARE
 	Execute     string     // EXECUTE: the prepared name
+	Executes    []string   // the prepared names that it runs or plans, at any depth: by EXECUTE itself, in EXPLAIN, in CREATE TABLE AS
 	Deallocate  *Target    // DEALLOCATE
 	Cursor      *Declared  // DECLARE
 	Fetch       string     // FETCH and MOVE: the cursor's name

@@ -119,7 +119,7 @@ func (a *Analyzer) batch(text string, tokens []*pg.ScanToken, tree *pg.ParseResu
 	budget := a.limits.MaxWork
 	for _, raw := range tree.Stmts {
 		start, end := statementSpan(text, raw)
-		w := newWork(c, s, source{text, tokens, start, end}, &budget)
+		w := newWork(c, s, source{text: text, tokens: tokens}.part(start, end), &budget)
 		an := w.statement(raw.Stmt)
 		if budget <= 0 {
 			return nil, denied("the statement is too complex to be analysed; split it or use fewer columns")

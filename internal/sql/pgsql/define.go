@@ -280,7 +280,7 @@ func (w *work) defineMore(n *pg.Node) {
 		}
 	case *pg.Node_CreateSchemaStmt:
 		for _, e := range s.CreateSchemaStmt.SchemaElts {
-			w.inner(e, pg.Token_NUL)
+			w.innerAt(e, w.src.end) // its text is not needed
 		}
 	case *pg.Node_RuleStmt, *pg.Node_AlterExtensionContentsStmt:
 	case *pg.Node_VacuumStmt, *pg.Node_LockStmt, *pg.Node_ConstraintsSetStmt, *pg.Node_CheckPointStmt:

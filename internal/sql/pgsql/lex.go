@@ -99,12 +99,12 @@ func textDepth(tokens []*pg.ScanToken) int {
 	return d.max
 }
 
-// literals returns the spans of the literals within [start, end), relative to start.
-func literals(tokens []*pg.ScanToken, start, end int) []access.Span {
+// literals returns the spans of a statement's literals, relative to its start.
+func literals(src source) []access.Span {
 	var spans []access.Span
-	for _, t := range tokens {
-		if s, e := int(t.Start), int(t.End); isLiteral(t.Token) && s >= start && e <= end {
-			spans = append(spans, access.Span{Start: s - start, End: e - start})
+	for _, t := range src.tokens {
+		if isLiteral(t.Token) {
+			spans = append(spans, access.Span{Start: int(t.Start) - src.start, End: int(t.End) - src.start})
 		}
 	}
 	return spans
@@ -114,27 +114,26 @@ func literals(tokens []*pg.ScanToken, start, end int) []access.Span {
 // the string after UESCAPE spells a name.
 func parserReads(src source) bool {
 	for _, t := range src.tokens {
-		if int(t.Start) >= src.start && int(t.End) <= src.end && (t.Token == pg.Token_FLOAT_P || t.Token == pg.Token_UESCAPE) {
+		if t.Token == pg.Token_FLOAT_P || t.Token == pg.Token_UESCAPE {
 			return true
 		}
 	}
 	return false
 }
 
-// normal renders the tokens within [start, end) in one spacing, without comments, unquoted words in lower case and a
+// normal renders a statement's tokens in one spacing, without comments, unquoted words in lower case and a
 // question mark for each literal. Equal token sequences give equal texts, and different ones different texts.
-func normal(text string, tokens []*pg.ScanToken, start, end int) string {
+func normal(src source) string {
 	var b strings.Builder
 	var prev pg.Token
-	for _, t := range tokens {
-		s, e := int(t.Start), int(t.End)
-		if s < start || e > end || isComment(t.Token) {
+	for _, t := range src.tokens {
+		if isComment(t.Token) {
 			continue
 		}
 		if b.Len() > 0 && spaceBetween(prev, t.Token) {
 			b.WriteByte(' ')
 		}
-		switch word := text[s:e]; {
+		switch word := src.text[t.Start:t.End]; {
 		case isLiteral(t.Token):
 			b.WriteByte('?')
 		case t.Token == pg.Token_UIDENT || word[0] == '"':

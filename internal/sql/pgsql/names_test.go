@@ -225,3 +225,24 @@ func TestParseRefusesBrokenAnswers(t *testing.T) {
 		}
 	}
 }
+
+// TestExecutes finds every prepared statement that a statement runs, wherever it stands.
+func TestExecutes(t *testing.T) {
+	c := testCatalogue(t)
+	for sql, want := range map[string]string{
+		"execute q": "q", `execute "Q q"(1, 'a')`: "Q q", "explain execute q": "q", "explain analyze execute q(1)": "q",
+		"explain (analyze, buffers) execute q": "q", "create table x as execute q": "q", "create temp table x as execute q(1) with no data": "q",
+		"explain create table x as execute q": "q", "explain analyze create table x as execute q": "q",
+		"select 1": "", "prepare q as select 1": "", "deallocate q": "", "explain select 1": "",
+	} {
+		if got := strings.Join(analyse(t, c, testState(), sql).Executes, ","); got != want {
+			t.Errorf("%s runs %q", sql, got)
+		}
+	}
+	for _, sql := range []string{"prepare p as execute q", "declare c cursor for execute q", "copy (execute q) to stdout",
+		"with a as (execute q) select 1", "select (execute q)", "create view v as execute q", "explain explain execute q"} {
+		if _, err := New(Limits{}).Analyze(sql, c, testState()); fault.KindOf(err) != fault.Malformed {
+			t.Errorf("%s: the grammar allows it now: %v", sql, err)
+		}
+	}
+}

@@ -203,6 +203,7 @@ func (w *work) innerAt(n *pg.Node, start int) *Analysis {
 		}
 	}
 	w.an.Bounded = a.Bounded
+	w.an.Executes = append(w.an.Executes, a.Executes...)
 	w.effects = w.effects || in.effects
 	w.params = w.params || in.params
 	w.an.ChangesState = w.an.ChangesState || a.ChangesState
@@ -223,9 +224,6 @@ func (w *work) takeOver(p pending) {
 func (w *work) after(kind pg.Token) int {
 	depth := 0
 	for i, t := range w.src.tokens {
-		if int(t.Start) < w.src.start || int(t.End) > w.src.end {
-			continue
-		}
 		switch t.Token {
 		case pg.Token_ASCII_40:
 			depth++
@@ -244,7 +242,7 @@ func (w *work) after(kind pg.Token) int {
 func (w *work) explained() int {
 	depth, options := 0, false
 	for i, t := range w.src.tokens {
-		if int(t.Start) < w.src.start || isComment(t.Token) {
+		if isComment(t.Token) {
 			continue
 		}
 		switch t.Token {
@@ -292,6 +290,7 @@ func (w *work) execute(e *pg.ExecuteStmt) {
 		w.where(n, &scope{})
 	}
 	w.an.Execute, w.an.ReturnsRows, w.an.OutputsKnown = e.Name, true, false
+	w.an.Executes = append(w.an.Executes, e.Name)
 	w.an.ChangesState = true // what it runs is not known here
 }
 

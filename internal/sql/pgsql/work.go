@@ -2,6 +2,7 @@ package pgsql
 
 import (
 	"slices"
+	"sort"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -9,7 +10,7 @@ import (
 	"gatehouse/internal/access"
 )
 
-// source is where a statement stands: its span of a scanned text.
+// source is where a statement stands: its span of a scanned text, and the tokens within it.
 type source struct {
 	text       string
 	tokens     []*pg.ScanToken
@@ -42,13 +43,20 @@ type pending struct {
 	foreign        fieldSet // fields of other resources, for what creates an object from them
 }
 
+// part is a part of the source, with only its own tokens.
+func (src source) part(start, end int) source {
+	from := sort.Search(len(src.tokens), func(i int) bool { return int(src.tokens[i].Start) >= start })
+	to := sort.Search(len(src.tokens), func(i int) bool { return int(src.tokens[i].End) > end })
+	return source{src.text, src.tokens[from:max(from, to)], start, end}
+}
+
 func newWork(c *Catalogue, s *State, src source, budget *int) *work {
 	w := &work{c: c, s: s, src: src, budget: budget, index: map[[2]string]int{}, bound: map[atom]fieldSet{}}
-	n := normal(src.text, src.tokens, src.start, src.end)
+	n := normal(src)
 	w.an = &Analysis{
 		Statement: access.Statement{
 			Text: src.text[src.start:src.end], Normal: n, Fingerprint: fingerprint(n),
-			Literals: literals(src.tokens, src.start, src.end), Bounded: true,
+			Literals: literals(src), Bounded: true,
 		},
 		Offset: src.start, OutputsKnown: true,
 	}
@@ -57,9 +65,7 @@ func newWork(c *Catalogue, s *State, src source, budget *int) *work {
 
 // within starts the analysis of a part of the same text: the statement inside PREPARE, DECLARE or EXPLAIN.
 func (w *work) within(start int) *work {
-	src := w.src
-	src.start = min(max(start, src.start), src.end)
-	return newWork(w.c, w.s, src, w.budget)
+	return newWork(w.c, w.s, w.src.part(min(max(start, w.src.start), w.src.end), w.src.end), w.budget)
 }
 
 // step pays for one step; it is false once the budget is spent.

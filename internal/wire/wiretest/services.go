@@ -35,6 +35,13 @@ func (a *authority) set(strict bool) {
 	a.version++
 }
 
+// changed reports whether the policy was ever set.
+func (a *authority) changed() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.version > 1
+}
+
 // Version implements gate.Authority.
 func (a *authority) Version() (uint64, error) {
 	a.mu.Lock()

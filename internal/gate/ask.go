@@ -71,7 +71,7 @@ func (g *Gate) intend(h *Handle, r Request, v access.Verdict, approval string) (
 	}
 	permit := g.mint(i, seq, r.From, r.To, g.masks != nil && !r.Clear)
 	s := &g.slots[i]
-	s.asked, s.handle, s.params, s.approved = e.Time, h, r.Params, approval != "" || r.Prepare
+	s.asked, s.version, s.handle, s.params, s.approved = e.Time, g.version, h, r.Params, approval != "" || r.Prepare
 	return permit, nil
 }
 

@@ -35,6 +35,7 @@ type slot struct {
 	from, to int64  // the judged bytes, as offsets of the client's stream
 	sent     time.Time
 	asked    time.Time
+	version  uint64  // of the policies it was asked under
 	handle   *Handle // what was decided; nil for the gateway's own
 	params   []any
 	approved bool // a reviewer's approval was spent on it

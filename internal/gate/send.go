@@ -168,31 +168,35 @@ var errStale = &fault.Error{Op: "gate.Flush", Kind: fault.Unavailable,
 	Say:  "the policies changed while statements were waiting for the end of their pipeline: nothing of it was sent",
 	Hint: "Connect and send it again."}
 
-// stillPermitted reports whether what is staged may still leave. Policies that changed since end the session: masks and
-// verdicts were worked out under the old ones. What has waited for long is decided again.
+// stillPermitted decides again about what was staged under other policies, or has waited for long. Where masks exist by
+// now, what was staged under other policies is dropped whole: how its answer must be rebuilt was worked out under those.
 func (g *Gate) stillPermitted(now time.Time) error {
 	for _, p := range g.batch.permits {
 		s := g.look(p)
 		if s == nil || s.handle == nil {
 			continue
 		}
-		version, err := g.svc.Authority.Version()
-		if err != nil {
+		if err := g.Refresh(); err != nil {
 			return err
 		}
-		if version != g.version || s.handle.version != version {
-			return errStale
-		}
-		if now.Sub(s.asked) < stale {
+		if s.version == g.version && now.Sub(s.asked) < stale {
 			continue
 		}
 		v := g.decide(s.handle, s.params, nil)
-		if v.Effect == access.Deny || v.Effect == access.Approve && !s.approved {
+		if v.Effect == access.Deny || v.Effect == access.Approve && !s.approved || s.handle.oracle != "" ||
+			s.version != g.version && g.masks != nil {
 			return errStale
 		}
 	}
 	return nil
 }
+
+// Stale reports whether something is staged that may not leave any more: see Unstage.
+func (g *Gate) Stale() bool { return g.stillPermitted(g.clock()) != nil }
+
+// Unstage drops what was staged since the last flush, so that a protocol can refuse all of it. The permits are still to be
+// ended with Done.
+func (g *Gate) Unstage() { g.reset() }
 
 // Failed returns why a flush did not send what was staged: the protocol counts on answers that will never come, so the
 // session must end. nil where none failed.

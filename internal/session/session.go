@@ -10,6 +10,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -50,6 +51,7 @@ type Server struct {
 
 // live is one session in the register.
 type live struct {
+	peer       string // the client's host, while it has not logged in
 	principal  string
 	connection string
 	end        context.CancelCauseFunc
@@ -69,7 +71,7 @@ func (s *Server) Serve(ctx context.Context, conn net.Conn, p wire.Protocol, h wi
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	defer func() { _ = conn.Close() }()
-	me := &live{end: end}
+	me := &live{end: end, peer: host(conn)}
 	full := s.enter(me)
 	defer s.leave(me)
 
@@ -79,7 +81,11 @@ func (s *Server) Serve(ctx context.Context, conn net.Conn, p wire.Protocol, h wi
 	}
 	_ = conn.SetDeadline(s.o.Gate.Clock().Add(patience))
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(past) }) // a client that says nothing holds nobody up
-	sess, err := p.Accept(ctx, conn, h)
+	var sess wire.Session
+	err := s.survive(func() (err error) {
+		sess, err = p.Accept(ctx, conn, h)
+		return err
+	})
 	stop()
 	if err != nil {
 		s.debug("accept", conn, err)
@@ -94,13 +100,25 @@ func (s *Server) Serve(ctx context.Context, conn net.Conn, p wire.Protocol, h wi
 		sess.Refuse(err)
 		return
 	}
-	err = s.run(ctx, me, conn, sess, g, principal)
+	err = s.survive(func() error { return s.run(ctx, me, conn, sess, g, principal) })
 	g.Close(sess.Farewell(), err)
 	if err != nil {
 		s.o.Log.Info("session ended", "session", g.Caller().Session, "connection", g.Connection().Name, "reason", err.Error())
 		_ = conn.SetDeadline(s.o.Gate.Clock().Add(time.Second))
 		sess.Refuse(err)
 	}
+}
+
+// survive turns a panic into the end of one session: a fault of the gateway's own that one client found must not be
+// everybody's.
+func (s *Server) survive(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.o.Log.Error("a session panicked", "panic", v, "stack", string(debug.Stack()))
+			err = fault.New(fault.Internal, "session: panic", "")
+		}
+	}()
+	return f()
 }
 
 // login verifies the token and opens the gate: promise 1 is kept here, and in gate.Open.
@@ -211,13 +229,22 @@ func (s *Server) enter(me *live) error {
 	defer s.mu.Unlock()
 	s.live[me] = struct{}{}
 	s.gone.Add(1)
+	coming, same := 0, 0
+	for l := range s.live {
+		if l.peer != "" {
+			coming++
+			if l.peer == me.peer {
+				same++
+			}
+		}
+	}
 	switch {
 	case s.shut:
 		return errDraining
-	case len(s.live) > s.o.Sessions:
-		if len(s.live) > 2*s.o.Sessions {
-			me.end(errFull)
-		}
+	case same > max(s.o.Sessions/4, 16) || coming > s.o.Sessions: // strangers take no room from one another, nor from sessions
+		me.end(errFull)
+		return errFull
+	case len(s.live)-coming >= s.o.Sessions:
 		return errFull
 	}
 	return nil
@@ -244,8 +271,31 @@ func (s *Server) admit(me *live, p *access.Principal, c *access.Connection) erro
 		return &fault.Error{Op: "session.admit", Kind: fault.Unavailable, Say: "too many sessions on connection " + c.Name,
 			Hint: "Close sessions, or raise max_sessions of the connection."}
 	}
-	me.principal, me.connection = p.ID(), c.Name
+	if s.within() >= s.o.Sessions {
+		return errFull
+	}
+	me.peer, me.principal, me.connection = "", p.ID(), c.Name
 	return nil
+}
+
+// within counts the connections that have logged in. s.mu is held.
+func (s *Server) within() int {
+	n := 0
+	for l := range s.live {
+		if l.peer == "" {
+			n++
+		}
+	}
+	return n
+}
+
+// host is the address that a client comes from, without its port.
+func host(conn net.Conn) string {
+	h, _, err := net.SplitHostPort(conn.RemoteAddr().String())
+	if err != nil || h == "" {
+		return "unknown"
+	}
+	return h
 }
 
 // watch lets a drain reach the session.

@@ -26,7 +26,7 @@ func (s *session) copies(e *expect, kind byte, whole []byte) (bool, error) {
 		s.forgetSyncs()
 	case msgCopyData:
 		r.out.Rows++
-		if r.rebuilt || s.hides(r.u).rows {
+		if r.rebuilt {
 			return false, s.copyRow(r, whole[head:])
 		}
 		r.out.Bytes += int64(len(whole))
@@ -144,10 +144,13 @@ func (s *session) planCopy(r *run) error {
 	inner := &understood{outputs: c.Outputs, known: c.OutputsKnown}
 	p := &plan{columns: make([]column, len(c.Outputs))}
 	var err error
-	if p.scan, err = s.scanner(); err != nil {
+	m := r.masks
+	if m == nil {
+		return errUnmasked
+	}
+	if p.scan, err = s.scanner(m); err != nil {
 		return err
 	}
-	m := s.g.Masks()
 	for i, o := range c.Outputs {
 		p.columns[i] = column{typ: o.TypeOID}
 		if c.Format == "binary" {

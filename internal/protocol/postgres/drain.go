@@ -25,6 +25,7 @@ type expect struct {
 	old       *prepared // what stmt's name meant before
 	portal    *portal
 	oldPortal *portal
+	oldCursor *cursor
 	target    byte   // Close: 'S' or 'P'
 	name      string // Close
 }
@@ -45,7 +46,7 @@ func (e *expect) current() *run {
 
 func (s *session) push(e expect) {
 	if s.head == len(s.queue) {
-		s.queue, s.head = s.queue[:0], 0
+		s.queue, s.head, s.sent = s.queue[:0], 0, 0
 	}
 	s.queue = append(s.queue, e)
 	s.synced = false
@@ -69,7 +70,26 @@ func (s *session) roundTrip(ctx context.Context) error {
 	if err := s.g.Flush(); err != nil {
 		return err
 	}
+	s.sent, s.since = len(s.queue), true
 	return s.relayAnswers(ctx)
+}
+
+// unsend takes back what was staged and never sent: the names it made, and its intents.
+func (s *session) unsend() {
+	s.g.Unstage()
+	for i := len(s.queue) - 1; i >= max(s.sent, s.head); i-- {
+		e := &s.queue[i]
+		p := e.run.permit
+		if e.kind == msgBind && e.portal != nil && !e.portal.permit.Zero() {
+			p, e.portal.permit = e.portal.permit, gate.Permit{}
+		}
+		if !p.Zero() {
+			s.abandon([]run{{permit: p}})
+		}
+		s.undo(e)
+		s.queue = s.queue[:i]
+	}
+	s.synced = !s.since && len(s.queue) == s.head
 }
 
 // relayAnswers relays what has come, and what is still due.
@@ -298,9 +318,16 @@ func (s *session) acknowledges(e *expect, kind byte, body []byte) (bool, error) 
 
 // drop puts on record that a portal which a Bind or Close replaced was never run.
 func (s *session) drop(e *expect) {
-	if old := e.oldPortal; old != nil && !old.permit.Zero() {
-		s.abandon([]run{{permit: old.permit}})
-		old.permit = gate.Permit{}
+	if e.oldPortal != nil {
+		s.letGo(e.oldPortal)
+	}
+}
+
+// letGo puts on record that a portal was bound and never run, where that is so.
+func (s *session) letGo(p *portal) {
+	if !p.permit.Zero() {
+		s.abandon([]run{{permit: p.permit}})
+		p.permit = gate.Permit{}
 	}
 }
 
@@ -354,7 +381,7 @@ func (s *session) completes(e *expect, kind byte, body []byte) (bool, error) {
 		if n, ok := tagRows(body); ok {
 			r.out.Rows = n
 		}
-		s.effects(r.u)
+		s.effects(r.u, body)
 	}
 	if err := s.g.Done(r.permit, r.out); err != nil {
 		return false, err
@@ -376,10 +403,12 @@ func tagRows(body []byte) (int64, bool) {
 }
 
 // fails deals with an ErrorResponse: what the server skips because of it is undone and put on record.
-func (s *session) fails(e *expect, whole []byte) (bool, error) {
+func (s *session) fails(e *expect, whole []byte) (pass bool, err error) {
 	code := errorCode(whole[head:])
-	s.state.known = false // what the failed transaction had set is as it was before
-	pass := true
+	if s.unsettled {
+		s.state.known = false // what the failed transaction had set is as it was before
+	}
+	pass = true
 	switch r := e.current(); {
 	case e.reject != nil:
 		s.add, pass = appendError(s.add, "ERROR", e.reject), false
@@ -389,9 +418,12 @@ func (s *session) fails(e *expect, whole []byte) (bool, error) {
 	}
 	out := gate.Outcome{Status: access.StatusError, Code: code}
 	if e.kind == msgQuery {
-		return pass, s.failQuery(e, out)
+		err = s.failQuery(e, out)
+	} else {
+		err = s.failPipeline(out)
 	}
-	return pass, s.failPipeline(out)
+	s.rolledBack()
+	return pass, err
 }
 
 // coarse reports whether an error must lose its words.
@@ -469,6 +501,7 @@ func (s *session) undo(e *expect) {
 		restore(s.stmts, e.name, e.old)
 	case e.kind == msgClose:
 		restore(s.portals, e.name, e.oldPortal)
+		restore(s.cursors, e.name, e.oldCursor)
 	}
 }
 
@@ -488,6 +521,7 @@ func (s *session) ready(e *expect, body []byte) (bool, error) {
 	s.state.tx = body[0]
 	s.pop()
 	s.synced = s.due() == nil
+	s.since = !s.synced
 	if s.ddl {
 		s.p.catalogues.stale(s.g)
 		s.ddl = s.state.tx != txIdle
@@ -498,55 +532,15 @@ func (s *session) ready(e *expect, body []byte) (bool, error) {
 	return true, nil
 }
 
-// endTransaction forgets what lives only as long as a transaction.
-func (s *session) endTransaction() {
-	for name, p := range s.portals {
-		if !p.permit.Zero() {
-			s.abandon([]run{{permit: p.permit}})
-		}
-		delete(s.portals, name)
-	}
-	for name, c := range s.cursors {
-		if !c.hold {
-			delete(s.cursors, name)
-		}
-	}
-}
-
 // effectsBefore notes what a statement may do to the session, as soon as it is on its way.
 func (s *session) effectsBefore(u *understood) {
-	if u.a.ChangesState {
+	if u.a.ChangesState && (u.a.Tx == pgsql.TxNone || s.unsettled) { // the end of a transaction that changed nothing changes nothing
 		s.state.known = false
+		s.unsettled = true
 	}
 	if u.a.ChangesCatalogue {
 		s.ddl = true
 	}
-}
-
-// effects notes what a statement did to the session's names.
-func (s *session) effects(u *understood) {
-	a := u.a
-	switch {
-	case a.Prepare != nil:
-		s.stmts[a.Prepare.Name] = &prepared{name: a.Prepare.Name, text: a.Prepare.Inner.Text}
-	case a.Deallocate != nil:
-		remove(s.stmts, a.Deallocate)
-	case a.Cursor != nil:
-		s.cursors[a.Cursor.Name] = &cursor{u: s.judge(a.Cursor.Inner), hold: a.Cursor.Hold}
-	case a.CloseCursor != nil:
-		remove(s.cursors, a.CloseCursor)
-	case a.Set != nil && a.Set.Kind == pgsql.SetDiscard && a.Set.Name == "all":
-		clear(s.stmts)
-		clear(s.cursors)
-	}
-}
-
-func remove[V any](m map[string]*V, t *pgsql.Target) {
-	if t.All {
-		clear(m)
-		return
-	}
-	delete(m, t.Name)
 }
 
 // isSet reports whether u sets a value (and not: resets or shows it).

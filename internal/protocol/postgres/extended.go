@@ -4,8 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"strconv"
-	"strings"
 
 	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
@@ -18,8 +18,8 @@ func (s *session) parse(ctx context.Context, f frame) error {
 		return s.refuseExtended(ctx, s.g.RefuseText(err, len(f.body)))
 	}
 	name, text := string(m.name), string(m.text)
-	if strings.HasPrefix(name, ownName) {
-		return s.refuseExtended(ctx, s.g.RefuseText(sayCode("42939", fault.Denied, "names that begin with "+ownName+" are the gateway's own", ""), len(text)))
+	if err := errors.Join(checkName(name), s.checkRoom(name, text)); err != nil {
+		return s.refuseExtended(ctx, s.g.RefuseText(err, len(text)))
 	}
 	j, err := s.understand(ctx, m.text)
 	if err != nil {
@@ -63,8 +63,8 @@ func (s *session) bind(ctx context.Context, f frame) error {
 	if stmt == nil {
 		return s.refuseExtended(ctx, s.g.RefuseText(sayCode("26000", fault.NotFound, "prepared statement \""+string(m.name)+"\" does not exist", ""), len(f.body)))
 	}
-	if strings.HasPrefix(name, ownName) {
-		return s.refuseExtended(ctx, s.g.RefuseText(sayCode("42939", fault.Denied, "names that begin with "+ownName+" are the gateway's own", ""), len(f.body)))
+	if err := s.checkPortalName(name); err != nil {
+		return s.refuseExtended(ctx, s.g.RefuseText(err, len(f.body)))
 	}
 	p := &portal{name: name, stmt: stmt, results: append([]byte(nil), m.results...), params: params(m, stmt.types), from: f.from, to: f.to}
 	if err := s.admit(ctx, p, gate.Request{From: f.from, To: f.to, Params: p.params}); err != nil {
@@ -97,10 +97,17 @@ func (s *session) admit(ctx context.Context, p *portal, req gate.Request) error 
 		return s.noted(err, len(p.stmt.text))
 	}
 	if len(j.stmts) != 1 {
-		p.u = nil
 		return nil
 	}
-	r, err := s.ask(ctx, j.stmts[0], req)
+	p.asked = j.stmts[0]
+	req.Prepare = byName(p.asked.a) // what it means is only known when it runs
+	return s.admitAs(ctx, p, req)
+}
+
+// admitAs asks for what a portal was bound to. A portal keeps the meaning that its text had at Bind, whatever the search
+// path is now; only names of statements and cursors are looked up anew.
+func (s *session) admitAs(ctx context.Context, p *portal, req gate.Request) error {
+	r, err := s.ask(ctx, p.asked, req)
 	if err != nil {
 		return err
 	}
@@ -171,7 +178,7 @@ func (s *session) execute(ctx context.Context, f frame) error {
 	if err := s.g.Refresh(); err != nil {
 		return s.refuseExtended(ctx, err)
 	}
-	if !p.permit.Zero() && p.version == s.g.Version() && s.state.known {
+	if !p.permit.Zero() && p.version == s.g.Version() && !byName(p.asked.a) {
 		if err := s.g.Follow(p.permit, f.from, f.to); err != nil {
 			return err
 		}
@@ -181,19 +188,19 @@ func (s *session) execute(ctx context.Context, f frame) error {
 		return nil
 	}
 	s.push(expect{kind: msgExecute, portal: p, run: run{permit: p.permit, u: p.u, stmt: p.stmt, formats: p.results,
-		fields: p.stmt.rows, rebuilt: s.hides(p.u).rows}})
+		fields: p.stmt.rows, masks: s.g.Masks(), rebuilt: s.hides(p.u).rows}})
 	p.permit = gate.Permit{}
 	s.effectsBefore(p.u)
+	if changesNames(p.u.a) {
+		return s.settle(ctx) // the next message may use the names
+	}
 	return s.bounded(ctx)
 }
 
 // executeAnew asks again for a portal whose permit is used up or out of date. p.permit is zero after a refusal.
 func (s *session) executeAnew(ctx context.Context, p *portal, f frame) error {
-	if !p.permit.Zero() {
-		s.abandon([]run{{permit: p.permit}})
-		p.permit = gate.Permit{}
-	}
-	if err := s.admit(ctx, p, gate.Request{From: f.from, To: f.to, Params: p.params}); err != nil {
+	s.letGo(p)
+	if err := s.admitAs(ctx, p, gate.Request{From: f.from, To: f.to, Params: p.params}); err != nil {
 		return s.refuseExtended(ctx, err)
 	}
 	if err := s.describeFirst(p); err != nil {
@@ -208,17 +215,21 @@ func (s *session) close(ctx context.Context, f frame) error {
 	if err != nil {
 		return s.refuseExtended(ctx, s.g.RefuseText(err, len(f.body)))
 	}
+	name := string(m.name)
+	if err := checkName(name); err != nil {
+		return s.refuseExtended(ctx, s.g.RefuseText(err, len(f.body)))
+	}
 	if err := s.g.Control(f.from, f.to); err != nil {
 		return err
 	}
-	name := string(m.name)
 	e := expect{kind: msgClose, target: m.what, name: name}
 	if m.what == 'S' {
 		e.old = s.stmts[name]
 		delete(s.stmts, name)
 	} else {
-		e.oldPortal = s.portals[name]
+		e.oldPortal, e.oldCursor = s.portals[name], s.cursors[name]
 		delete(s.portals, name)
+		delete(s.cursors, name)
 	}
 	s.push(e)
 	return s.bounded(ctx)
@@ -252,6 +263,9 @@ func (s *session) flush(ctx context.Context, f frame) error {
 func (s *session) refuseExtended(ctx context.Context, why error) error {
 	if s.fatal(ctx, why) {
 		return why
+	}
+	if s.g.Stale() { // what stands before it may not leave either: the refusal is for all of it
+		s.unsend()
 	}
 	if s.synced && s.state.tx == txIdle && len(s.queue) == s.head {
 		s.skipping = true

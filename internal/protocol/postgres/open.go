@@ -10,8 +10,10 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
+	"gatehouse/internal/sql/pgsql"
 )
 
 // startupParams are the parameters that a client may set in its StartupMessage. Each is harmless to how text is read, or
@@ -148,6 +150,9 @@ func backendRefused(connection string, err error) error {
 // Open implements wire.Session.
 func (s *session) Open(ctx context.Context, g *gate.Gate) error {
 	s.g = g
+	if err := s.startupSettings(ctx); err != nil {
+		return err
+	}
 	o, err := dial(ctx, g.Lease(), runtimeParams(s.startup))
 	if err != nil {
 		return err
@@ -164,6 +169,21 @@ func (s *session) Open(ctx context.Context, g *gate.Gate) error {
 	}
 	s.key = key
 	return g.Show(welcome(o.params, key))
+}
+
+// startupSettings asks for the settings of the StartupMessage that need the same permission as a SET.
+func (s *session) startupSettings(ctx context.Context) error {
+	path := s.startup.get("search_path")
+	if path == "" {
+		return nil
+	}
+	st := access.Statement{Text: "SET search_path (at startup)", Normal: "SET search_path", Bounded: true,
+		Actions: []access.Action{{Name: pgsql.Prefix + "AlterSetting", Resource: access.Resource(s.g.Connection().Name)}}}
+	permit, err := s.g.Ask(ctx, s.g.Judge(&st), gate.Request{})
+	if err != nil {
+		return err
+	}
+	return s.g.Done(permit, gate.Outcome{Status: access.StatusOK})
 }
 
 // welcome is AuthenticationOk, the server's parameters, the gateway's own cancel key, and ReadyForQuery.

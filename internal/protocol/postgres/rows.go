@@ -27,38 +27,40 @@ type column struct {
 	format uint16 // 0 is text, 1 is binary
 }
 
-// hider makes what masks need once per version of the policies.
+// hider keeps what masks need from one result to the next.
 type hider struct {
-	version uint64
-	scan    *mask.Scanner
-	buf     []byte
+	of   *access.Detection // what scan was made from
+	scan *mask.Scanner
+	buf  []byte
 }
 
-func (s *session) scanner() (*mask.Scanner, error) {
-	h := &s.hider
-	if h.version == s.g.Version() && h.version != 0 {
-		return h.scan, nil
-	}
-	h.version, h.scan = s.g.Version(), nil
-	d := s.g.Masks().Detect()
+func (s *session) scanner(m access.Masks) (*mask.Scanner, error) {
+	d := m.Detect()
 	if len(d) == 0 {
 		return nil, nil
 	}
-	var err error
-	h.scan, err = mask.NewScanner(d, s.p.deps.Mask)
-	return h.scan, err
+	h := &s.hider
+	if h.of == &d[0] {
+		return h.scan, nil
+	}
+	scan, err := mask.NewScanner(d, s.p.deps.Mask)
+	if err != nil {
+		return nil, err
+	}
+	h.of, h.scan = &d[0], scan
+	return scan, nil
 }
 
 // plan decides for every column of a result, from lineage and from the server's own description of it, which may only
 // hide more.
 func (s *session) plan(r *run) error {
-	m := s.g.Masks()
+	m := r.masks
 	if m == nil {
 		return nil
 	}
 	p := &plan{columns: make([]column, len(r.fields))}
 	var err error
-	if p.scan, err = s.scanner(); err != nil {
+	if p.scan, err = s.scanner(m); err != nil {
 		return err
 	}
 	hides := p.scan != nil
@@ -136,7 +138,7 @@ func (s *session) row(e *expect, whole []byte) (bool, error) {
 		return false, broken(ansDataRow)
 	}
 	r.out.Rows++
-	if r.plan == nil && s.g.Masks() != nil {
+	if r.plan == nil && r.masks != nil {
 		if r.fields == nil && r.stmt != nil {
 			r.fields = r.stmt.rows
 		}
@@ -169,7 +171,7 @@ func (s *session) row(e *expect, whole []byte) (bool, error) {
 func (s *session) rebuild(r *run, body []byte) error {
 	sc := scan{b: body}
 	n := sc.count(sc.int16(), 4)
-	if r.fields == nil { // the columns are not known: nothing of them can be shown
+	if r.fields == nil || r.plan == nil { // the columns are not known: nothing of them can be shown
 		return s.hideAll(r, n)
 	}
 	if n != len(r.plan.columns) {

@@ -57,14 +57,17 @@ type session struct {
 	portals map[string]*portal
 	cursors map[string]*cursor
 
-	until    int64    // the end of the message under way, in the client's stream
-	queue    []expect // answers that are due, in order
-	head     int      // of queue
-	synced   bool     // nothing was sent since the last ReadyForQuery
-	skipping bool     // an error was answered locally: messages up to Sync are dropped
-	ddl      bool     // the open transaction changed the catalogue
-	cut      error    // the session must end when the queue is empty
-	copying  bool     // the server takes rows from the client
+	until     int64    // the end of the message under way, in the client's stream
+	queue     []expect // answers that are due, in order
+	head      int      // of queue
+	sent      int      // the messages of queue before this one have left
+	since     bool     // something left since the last ReadyForQuery
+	synced    bool     // nothing was sent since the last ReadyForQuery
+	skipping  bool     // an error was answered locally: messages up to Sync are dropped
+	ddl       bool     // the open transaction changed the catalogue
+	unsettled bool     // the open transaction changed state that a rollback would change back
+	cut       error    // the session must end when the queue is empty
+	copying   bool     // the server takes rows from the client
 
 	texts  *texts[*judged] // what this session judged
 	shapes *texts[*shaped] // the same, by template
@@ -142,7 +145,8 @@ type prepared struct {
 type portal struct {
 	name    string
 	stmt    *prepared
-	u       *understood // as judged at Bind
+	asked   *understood // as the text says
+	u       *understood // as judged at Bind: what the text means by name is in it
 	results []byte      // formats of the result columns
 	params  []any
 	permit  gate.Permit // of the Bind; zero once it was used by an Execute
@@ -153,6 +157,7 @@ type portal struct {
 
 // cursor is an SQL-level cursor.
 type cursor struct {
-	u    *understood
-	hold bool
+	u         *understood
+	hold      bool
+	committed bool // the transaction that declared it is over: a rollback does not take it away
 }

@@ -13,11 +13,12 @@ import (
 type run struct {
 	permit  gate.Permit
 	u       *understood
-	stmt    *prepared // extended only
-	formats []byte    // of the result, as Bind asked; nil is text
-	fields  []field   // as the server described the result
-	plan    *plan     // nil: not made yet
-	rebuilt bool      // rows must be rebuilt
+	stmt    *prepared    // extended only
+	formats []byte       // of the result, as Bind asked; nil is text
+	fields  []field      // as the server described the result
+	plan    *plan        // nil: not made yet
+	masks   access.Masks // as they were when the permit was minted; nil where nothing is hidden
+	rebuilt bool         // rows must be rebuilt
 	out     gate.Outcome
 }
 
@@ -83,11 +84,9 @@ func (s *session) noted(err error, size int) error {
 // before.
 func sequence(stmts []*understood) error {
 	for i, u := range stmts {
-		if !u.a.ChangesState && !u.a.ChangesCatalogue {
-			continue
-		}
+		state, names := u.a.ChangesState || u.a.ChangesCatalogue, changesNames(u.a)
 		for _, later := range stmts[i+1:] {
-			if later.a.Verb != "Transaction" {
+			if state && later.a.Verb != "Transaction" || names && byName(later.a) {
 				return sayCode("0A000", fault.Denied, u.a.Verb+" changes how the statements after it are read, and must be sent by itself",
 					"Send the statements one by one.")
 			}
@@ -98,10 +97,13 @@ func sequence(stmts []*understood) error {
 
 // ask gets the permit for one statement.
 func (s *session) ask(ctx context.Context, u *understood, r gate.Request) (run, error) {
-	if s.state.tx == txFailed && !s.state.known && !endsTransaction(u) {
+	if s.state.tx == txFailed && !endsTransaction(u) { // the server would say no more than this
 		return run{}, s.g.Refuse(u.h, r.Params, errAborted)
 	}
 	asked := u
+	if err := s.checkStatementNames(u.a); err != nil {
+		return run{}, s.g.Refuse(u.h, r.Params, err)
+	}
 	u, err := s.resolve(ctx, u)
 	if err != nil {
 		return run{}, s.g.Refuse(asked.h, r.Params, err)
@@ -114,14 +116,21 @@ func (s *session) ask(ctx context.Context, u *understood, r gate.Request) (run, 
 		return run{}, s.g.Refuse(u.h, r.Params, hide.refuse)
 	}
 	r.Clear = !hide.rows
+	r.State = s.state.raw
 	r.Hold = s.hold
 	r.Estimate = s.estimate(ctx, u)
 	permit, err := s.g.Ask(ctx, u.h, r)
 	if err != nil {
 		return run{}, explained(err, u)
 	}
+	done := run{permit: permit, u: u, masks: s.g.Masks()}
 	hide = s.hides(u) // a wait may have changed the policies
-	return run{permit: permit, u: u, rebuilt: hide.rows}, hide.refuse
+	if hide.refuse != nil {
+		s.abandon([]run{done})
+		return run{}, s.g.Refuse(u.h, r.Params, hide.refuse)
+	}
+	done.rebuilt = hide.rows
+	return done, nil
 }
 
 // explained adds to a refusal why the statement could not be understood, where that is the reason.

@@ -135,7 +135,7 @@ func shapeOf(j *judged, text []byte, spans []access.Span) *shaped {
 		return nil
 	}
 	a := j.stmts[0].a
-	if a.Offset != 0 || len(a.Literals) != len(spans) || len(a.Bound) != len(spans) || a.Prepare != nil || a.Cursor != nil || a.Explain != nil {
+	if a.LiteralMatters || a.Offset != 0 || len(a.Literals) != len(spans) || len(a.Bound) != len(spans) || a.Prepare != nil || a.Cursor != nil || a.Explain != nil {
 		return nil
 	}
 	if rest := bytes.TrimRight(text[len(a.Text):], "; \t\r\n"); len(rest) > 0 {

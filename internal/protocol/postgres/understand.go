@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"encoding/binary"
+	"slices"
 	"sync"
 
 	"gatehouse/internal/access"
@@ -115,7 +116,7 @@ func (s *session) understand(ctx context.Context, text []byte) (*judged, error) 
 // judge asks the gate what it can say of a statement by itself.
 func (s *session) judge(a *pgsql.Analysis) *understood {
 	st := a.Statement
-	st.Params = a.ParamFields
+	st.Params, st.Secrets = a.ParamFields, a.Secrets
 	for _, b := range a.Bound {
 		st.Bound = append(st.Bound, access.Bound{Span: b.Span, Fields: b.Fields})
 	}
@@ -171,22 +172,55 @@ func (s *session) through(ctx context.Context, u *understood, text string) (*und
 	if err != nil {
 		return nil, err
 	}
-	if len(j.stmts) != 1 {
-		return nil, fault.New(fault.Malformed, "postgres.through", "a prepared statement must be one statement")
+	if len(j.stmts) != 1 || !runnable(j.stmts[0].a) {
+		return nil, sayCode("0A000", fault.Denied, "EXECUTE only runs a prepared statement that reads or writes rows", "")
 	}
 	return s.combine(u, j.stmts[0]), nil
 }
 
-// combine makes one statement of u's text and what inner does.
+// combine makes one statement of u's text and what inner does. Its text says both, for the record, for reviewers, and for
+// what an approval is bound to.
 func (s *session) combine(u, inner *understood) *understood {
-	st := u.a.Statement
-	st.Actions = append(append([]access.Action(nil), st.Actions...), inner.h.Statement().Actions...)
-	st.Tested = append(append([]string(nil), st.Tested...), inner.h.Statement().Tested...)
+	const which = " -- which means: "
+	st, in := *u.h.Statement(), inner.h.Statement()
+	at := len(st.Text) + len(which)
+	st.Text += which + in.Text
+	st.Normal += which + in.Normal
+	st.Fingerprint += " " + in.Fingerprint
+	st.Actions = append(append([]access.Action(nil), st.Actions...), in.Actions...)
+	st.Tested = append(append([]string(nil), st.Tested...), in.Tested...)
+	st.Bound = argumentsOf(&st, in)
+	st.Literals = slices.Clone(st.Literals)
+	for _, l := range in.Literals {
+		st.Literals = append(st.Literals, moved(l, at))
+	}
+	for _, b := range in.Bound {
+		st.Bound = append(st.Bound, access.Bound{Span: moved(b.Span, at), Fields: b.Fields})
+	}
 	st.Bounded = inner.a.Bounded
 	a := *u.a
 	a.ChangesState = a.ChangesState || inner.a.ChangesState
 	a.ChangesCatalogue = a.ChangesCatalogue || inner.a.ChangesCatalogue
+	a.Copied = append(append([]string(nil), a.Copied...), inner.a.Copied...)
+	a.ReturnsRows = a.ReturnsRows || inner.a.ReturnsRows
 	return &understood{a: &a, h: s.g.Judge(&st), outputs: inner.outputs, known: inner.known}
+}
+
+func moved(s access.Span, by int) access.Span {
+	return access.Span{Start: s.Start + by, End: s.End + by}
+}
+
+// argumentsOf binds every literal of an EXECUTE to every field that the prepared statement binds a parameter to.
+func argumentsOf(st, in *access.Statement) []access.Bound {
+	var fields []string
+	for _, f := range in.Params {
+		fields = append(fields, f...)
+	}
+	var out []access.Bound
+	for _, l := range st.Literals {
+		out = append(out, access.Bound{Span: l, Fields: fields})
+	}
+	return out
 }
 
 // quiet are the verbs whose errors and notices can hold nothing but what the statement itself names: no trigger, function

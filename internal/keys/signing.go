@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -79,17 +80,24 @@ func SigningVersions(path string) ([]string, error) {
 	return all, nil
 }
 
-// publish parses the key and makes sure that the public one lies beside it.
+// publish parses the key and makes sure that the public one lies beside it, after those that it replaced: a verifier that
+// reads the file can check what any of them signed.
 func publish(path string, b []byte) (Signing, error) {
 	s, err := parseSigning(path, b)
 	if err != nil {
 		return Signing{}, err
 	}
+	all, err := SigningVersions(path)
+	if err != nil {
+		return Signing{}, err
+	}
+	slices.Reverse(all)
+	text := strings.Join(all, "\n") + "\n"
 	public := PublicPath(path)
-	if have, err := os.ReadFile(public); err == nil && string(have) == s.Verifier+"\n" {
+	if have, err := os.ReadFile(public); err == nil && string(have) == text {
 		return s, nil
 	}
-	if err := writePublic(public, []byte(s.Verifier+"\n")); err != nil {
+	if err := writePublic(public, []byte(text)); err != nil {
 		return Signing{}, err
 	}
 	return s, nil

@@ -11,10 +11,13 @@ import (
 	"sync"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"gatehouse/internal/access"
 	"gatehouse/internal/cli"
 	"gatehouse/internal/cli/client"
 	"gatehouse/internal/config"
+	"gatehouse/internal/fault"
 	"gatehouse/internal/protocol"
 	"gatehouse/internal/wire"
 )
@@ -35,7 +38,11 @@ func run(ctx context.Context, o cli.ServeOptions, more extra) error {
 	if err := enoughFiles(c.Limits.MaxSessions); err != nil {
 		return err
 	}
-	logger := newLogger(os.Stderr, c.LogLevel)
+	stderr, err := ownStderr()
+	if err != nil {
+		return err
+	}
+	logger := newLogger(stderr, c.LogLevel)
 	s, err := openState(ctx, c, logger)
 	if err != nil {
 		return err
@@ -139,6 +146,16 @@ func defaultListeners() []config.Listener {
 		out = append(out, config.Listener{Protocol: p.Name, Address: p.Address})
 	}
 	return out
+}
+
+// ownStderr is another descriptor for standard error. The SQL parser's C library points descriptor 2 elsewhere for as long
+// as it parses, and what is written to it meanwhile would be lost.
+func ownStderr() (io.Writer, error) {
+	fd, err := unix.FcntlInt(os.Stderr.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, "main.ownStderr", err, "standard error is not open: the log goes there")
+	}
+	return os.NewFile(uintptr(fd), "stderr"), nil
 }
 
 func newLogger(w io.Writer, level string) *slog.Logger {

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -158,6 +159,9 @@ func (l *Log) resume() ([]access.Event, error) {
 		if err := l.checkSigner(); err != nil {
 			return nil, err
 		}
+		if err := l.showLatest(); err != nil {
+			return nil, err
+		}
 	}
 	var events []access.Event
 	if l.epoch > 1 && s.next == s.head.epochFirst { // a crash took the event that begins the epoch
@@ -190,6 +194,20 @@ func (l *Log) resume() ([]access.Event, error) {
 		l.stale = append(l.stale, filepath.Join(l.dir, tilePath(t.tile)))
 	}
 	return events, nil
+}
+
+// showLatest brings the file of the newest checkpoint up to the history: a crash between the two leaves it one behind, and
+// a second one would leave it two.
+func (l *Log) showLatest() error {
+	path := filepath.Join(l.dir, latestFile)
+	have, err := os.ReadFile(path)
+	if err == nil && bytes.Equal(have, l.last.Note) {
+		return nil
+	}
+	if err := replaceFile(l.o.FS, path, l.last.Note); err != nil {
+		return fault.Wrap(fault.Unavailable, "audit.Open", err, "audit log: %s cannot be written: see to the disk", path)
+	}
+	return nil
 }
 
 // checkSigner refuses a signer that is not the one whose signature the newest checkpoint holds: going on would sign

@@ -30,7 +30,7 @@ func (g *Gate) Ask(ctx context.Context, h *Handle, r Request) (Permit, error) {
 		return Permit{}, err
 	}
 	v := g.decide(h, r.Params, r.Estimate)
-	if v.Effect != access.Deny && h.oracle != "" {
+	if h.steered(v) {
 		return Permit{}, g.refused(h, r.Params, access.Verdict{}, oracle(h.oracle))
 	}
 	if v.Effect == access.Approve && r.Prepare {
@@ -42,7 +42,7 @@ func (g *Gate) Ask(ctx context.Context, h *Handle, r Request) (Permit, error) {
 		if approval, v, err = g.hold(ctx, h, r, v); err != nil {
 			return Permit{}, err
 		}
-		if v.Effect != access.Deny && h.oracle != "" { // masked while it waited
+		if h.steered(v) { // masked while it waited
 			return Permit{}, g.refused(h, r.Params, access.Verdict{}, oracle(h.oracle))
 		}
 	}
@@ -50,6 +50,11 @@ func (g *Gate) Ask(ctx context.Context, h *Handle, r Request) (Permit, error) {
 		return Permit{}, g.refuse(h, r, v)
 	}
 	return g.intend(h, r, v, approval)
+}
+
+// steered reports whether a masked field steers a statement that policy would otherwise let through.
+func (h *Handle) steered(v access.Verdict) bool {
+	return v.Effect != access.Deny && h.oracle != ""
 }
 
 // intend records the intent and mints the permit.

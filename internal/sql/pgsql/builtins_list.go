@@ -6,49 +6,50 @@ package pgsql
 // the server. A name that is not here is a Call. The list is by name, since pg_catalog's names cannot be added to by anyone
 // but a superuser; a function of a user that has the same name and is in reach of the path takes precedence over the list.
 const builtinNames = `
-total: array_append array_cat array_dims array_length array_lower array_ndims array_prepend array_to_json array_to_string
-array_upper ascii bit_length bpchar broadcast btrim cardinality char_length character_length clock_timestamp coalesce concat
-concat_ws current_database current_schema current_schemas current_user enum_first enum_last enum_range family gen_random_uuid
-getdatabaseencoding getpgusername host hostmask initcap isempty isfinite json_build_array json_strip_nulls json_typeof
-jsonb_build_array jsonb_pretty jsonb_strip_nulls jsonb_typeof length lower lower_inc lower_inf masklen md5 name netmask
-network now num_nonnulls num_nulls numnode octet_length pg_backend_pid pg_client_encoding pg_collation_for pg_column_size
-pg_conf_load_time pg_postmaster_start_time pg_typeof pi quote_ident quote_literal quote_nullable random reverse row_to_json
-session_user sha224 sha256 sha384 sha512 sign starts_with statement_timestamp strip strpos text textcat textlen timeofday
-to_json to_jsonb transaction_timestamp tsvector_to_array upper upper_inc upper_inf uuidv4 uuidv7 varchar version
-first: abs array_position array_positions array_remove array_replace ceil ceiling encode floor format is_normalized
-json_extract_path json_extract_path_text jsonb_extract_path jsonb_extract_path_text jsonb_insert jsonb_path_exists
-jsonb_path_query_array jsonb_path_query_first jsonb_set left like lpad ltrim normalize notlike overlay position regexp_count
-regexp_instr regexp_like regexp_match regexp_replace regexp_split_to_array regexp_substr replace right round rpad rtrim
-split_part string_to_array substr substring to_char to_tsvector translate trunc
-second: date_part date_trunc extract timezone
-pure: abbrev acos acosd acosh age area array_fill array_reverse array_sample array_shuffle array_sort array_to_tsvector asin
-asind asinh atan atan2 atan2d atand atanh bit bit_count bitcat bitcmp bool bound_box box bpcharcmp byteacat byteacmp casefold
-cash_cmp cash_words cbrt center char chr cidr circle convert convert_from convert_to cos cosd cosh cot cotd crc32 crc32c date
-date_add date_bin date_cmp date_cmp_timestamp date_subtract datemultirange daterange decode degrees dexp diagonal diameter
-div dlog1 dlog10 dround dtrunc enum_cmp erf erfc exp factorial float4 float8 gamma gcd get_bit get_byte get_current_ts_config
-height in_range inet inet_merge inet_same_family int2 int4 int4inc int4multirange int4range int8 int8_sum int8multirange
-int8range interval interval_cmp isclosed ishorizontal isopen isparallel isperp isvertical json json_array_length
-json_build_object json_object json_populate_record json_scalar json_serialize json_to_tsvector jsonb_array_length
-jsonb_build_object jsonb_cmp jsonb_concat jsonb_object jsonb_path_exists_tz jsonb_path_match jsonb_path_match_tz
-jsonb_path_query_array_tz jsonb_path_query_first_tz jsonb_populate_record jsonb_set_lax jsonb_to_tsvector justify_days
-justify_hours justify_interval lcm lgamma like_escape line ln log log10 lseg macaddr macaddr8 macaddr8_cmp macaddr8_set7bit
-macaddr_cmp make_date make_interval make_time make_timestamp make_timestamptz min_scale mod money multirange multirange_cmp
-mxid_age nameconcatoid network_cmp npoints numeric numeric_cmp numeric_div_trunc nummultirange numrange oid overlaps
-parse_ident path pclose pg_lsn pg_lsn_cmp pg_size_bytes pg_size_pretty pg_snapshot_xmax pg_snapshot_xmin
-pg_visible_in_snapshot pg_wal_lsn_diff pg_walfile_name pg_walfile_name_offset phraseto_tsquery plainto_tsquery point polygon
-popen pow power radians radius random_normal range_cmp range_merge regclass repeat scale set_bit set_byte set_masklen
-setweight similar_escape similar_to_escape sin sind sinh slope sqrt tan tand tanh time time_cmp timestamp timestamp_cmp
-timestamp_cmp_date timestamptz timestamptz_cmp timetz timetz_cmp to_ascii to_bin to_date to_hex to_number to_oct to_timestamp
-to_tsquery trim_array trim_scale ts_delete ts_filter ts_headline ts_lexize ts_rank ts_rank_cd tsmultirange tsquery_cmp
+total: array_dims array_length array_lower array_ndims array_to_json array_to_string array_upper bit_length broadcast btrim
+cardinality char_length character_length clock_timestamp coalesce concat concat_ws current_database current_schema
+current_schemas current_user enum_first enum_last enum_range family gen_random_uuid getdatabaseencoding getpgusername host
+hostmask initcap isempty isfinite json_build_array json_typeof jsonb_pretty jsonb_strip_nulls jsonb_typeof lower lower_inc
+lower_inf masklen md5 name netmask network now num_nonnulls num_nulls numnode octet_length pg_backend_pid pg_client_encoding
+pg_collation_for pg_column_size pg_conf_load_time pg_postmaster_start_time pg_typeof pi quote_ident quote_literal
+quote_nullable reverse row_to_json session_user sha224 sha256 sha384 sha512 sign starts_with statement_timestamp strip strpos
+text textcat textlen timeofday to_json transaction_timestamp tsvector_to_array upper upper_inc upper_inf uuidv4 version
+first: encode is_normalized jsonb_extract_path jsonb_extract_path_text left lpad ltrim normalize overlay position
+regexp_count regexp_instr regexp_like regexp_match regexp_replace regexp_split_to_array regexp_substr replace right rpad
+rtrim split_part string_to_array substr substring translate trunc
+second: date_part extract
+pure: abbrev abs acos acosd acosh age area array_append array_cat array_fill array_position array_positions array_prepend
+array_remove array_replace array_reverse array_sample array_shuffle array_sort array_to_tsvector ascii asin asind asinh atan
+atan2 atan2d atand atanh bit bit_count bitcat bitcmp bool bound_box box bpchar bpcharcmp byteacat byteacmp casefold cash_cmp
+cash_words cbrt ceil ceiling center char chr cidr circle convert convert_from convert_to cos cosd cosh cot cotd crc32 crc32c
+date date_add date_bin date_cmp date_cmp_timestamp date_subtract date_trunc datemultirange daterange decode degrees dexp
+diagonal diameter div dlog1 dlog10 dround dtrunc enum_cmp erf erfc exp factorial float4 float8 floor format gamma gcd get_bit
+get_byte get_current_ts_config height in_range inet inet_merge inet_same_family int2 int4 int4inc int4multirange int4range
+int8 int8_sum int8multirange int8range interval interval_cmp isclosed ishorizontal isopen isparallel isperp isvertical json
+json_array_length json_build_object json_extract_path json_extract_path_text json_object json_populate_record json_scalar
+json_serialize json_strip_nulls json_to_tsvector jsonb_array_length jsonb_build_array jsonb_build_object jsonb_cmp
+jsonb_concat jsonb_insert jsonb_object jsonb_path_exists jsonb_path_exists_tz jsonb_path_match jsonb_path_match_tz
+jsonb_path_query_array jsonb_path_query_array_tz jsonb_path_query_first jsonb_path_query_first_tz jsonb_populate_record
+jsonb_set jsonb_set_lax jsonb_to_tsvector justify_days justify_hours justify_interval lcm length lgamma like like_escape line
+ln log log10 lseg macaddr macaddr8 macaddr8_cmp macaddr8_set7bit macaddr_cmp make_date make_interval make_time make_timestamp
+make_timestamptz min_scale mod money multirange multirange_cmp mxid_age nameconcatoid network_cmp notlike npoints numeric
+numeric_cmp numeric_div_trunc nummultirange numrange oid overlaps parse_ident path pclose pg_lsn pg_lsn_cmp pg_size_bytes
+pg_size_pretty pg_snapshot_xmax pg_snapshot_xmin pg_visible_in_snapshot pg_wal_lsn_diff pg_walfile_name
+pg_walfile_name_offset phraseto_tsquery plainto_tsquery point polygon popen pow power radians radius random random_normal
+range_cmp range_merge regclass repeat round scale set_bit set_byte set_masklen setweight similar_escape similar_to_escape sin
+sind sinh slope sqrt tan tand tanh time time_cmp timestamp timestamp_cmp timestamp_cmp_date timestamptz timestamptz_cmp
+timetz timetz_cmp timezone to_ascii to_bin to_char to_date to_hex to_jsonb to_number to_oct to_timestamp to_tsquery
+to_tsvector trim_array trim_scale ts_delete ts_filter ts_headline ts_lexize ts_rank ts_rank_cd tsmultirange tsquery_cmp
 tsquery_or tsquery_phrase tsrange tstzmultirange tstzrange tsvector_cmp tsvector_concat txid_snapshot_xmax txid_snapshot_xmin
-txid_visible_in_snapshot unicode_assigned unistr uuid_cmp uuid_extract_timestamp uuid_extract_version varbit varbitcmp
-websearch_to_tsquery width width_bucket xid xid8cmp xml xml_is_well_formed xml_is_well_formed_content
+txid_visible_in_snapshot unicode_assigned unistr uuid_cmp uuid_extract_timestamp uuid_extract_version uuidv7 varbit varbitcmp
+varchar websearch_to_tsquery width width_bucket xid xid8cmp xml xml_is_well_formed xml_is_well_formed_content
 xml_is_well_formed_document xmlcomment xmlexists xmltext xmlvalidate xpath xpath_exists
-aggtotal: any_value array_agg avg bit_and bit_or bit_xor bool_and bool_or count cume_dist dense_rank every first_value
-json_agg jsonb_agg lag last_value lead max min percent_rank rank row_number string_agg sum
-aggregate: corr covar_pop covar_samp json_object_agg jsonb_object_agg mode nth_value ntile percentile_cont percentile_disc
-range_agg range_intersect_agg regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy
-stddev stddev_pop stddev_samp var_pop var_samp variance xmlagg
+aggtotal: any_value bool_and bool_or count cume_dist dense_rank every first_value lag last_value lead max min percent_rank
+rank row_number
+aggregate: array_agg avg bit_and bit_or bit_xor corr covar_pop covar_samp json_agg json_object_agg jsonb_agg jsonb_object_agg
+mode nth_value ntile percentile_cont percentile_disc range_agg range_intersect_agg regr_avgx regr_avgy regr_count
+regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy stddev stddev_pop stddev_samp string_agg sum var_pop var_samp
+variance xmlagg
 set: generate_series generate_subscripts json_array_elements json_array_elements_text json_each json_each_text
 json_object_keys json_populate_recordset json_to_record json_to_recordset jsonb_array_elements jsonb_array_elements_text
 jsonb_each jsonb_each_text jsonb_object_keys jsonb_path_query jsonb_path_query_tz jsonb_populate_recordset jsonb_to_record

@@ -90,6 +90,7 @@ func (a *app) printApproval(p *access.Approval) {
 		a.printf("It outlives its client: the same principal may run the same text once until it expires.\n")
 	}
 	a.printf("\n%s\n", indent(visibleLines(p.Text), "  "))
+	a.parameters(p.Params, "  ")
 }
 
 func (a *app) approve() *cobra.Command {

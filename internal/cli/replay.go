@@ -126,8 +126,13 @@ func reason(r *message.Record) string {
 
 func (a *app) statement(r *message.Record) {
 	a.printf("%s\n", indent(visibleLines(r.Text), "    "))
-	for i, p := range r.Params {
-		a.printf("    %s %s\n", a.paint(dim, fmt.Sprintf("parameter %d:", i+1)), short(p, maxCell))
+	a.parameters(r.Params, "    ")
+}
+
+// parameters prints bind parameters as they are recorded, a line each.
+func (a *app) parameters(params []string, margin string) {
+	for i, p := range params {
+		a.printf("%s%s %s\n", margin, a.paint(dim, fmt.Sprintf("parameter %d:", i+1)), short(p, maxCell))
 	}
 }
 

@@ -169,7 +169,7 @@ func (c *Catalogue) addRelation(j *relationJSON) error {
 		col.notNull = flags&2 != 0
 		col.id = fieldID(len(c.fields))
 		c.fields = append(c.fields, fieldInfo{access.Resource(c.connection, j.Schema, j.Name, col.name), r})
-		col.val = value{from: fieldSet{col.id}, bare: true, total: true, typ: col.typ, open: j.Schema == "pg_catalog" && c.rules.anyValue[j.Name]}
+		col.val = value{from: fieldSet{col.id}, bare: true, total: true, typ: col.typ, size: sizeColumn, open: j.Schema == "pg_catalog" && c.rules.anyValue[j.Name]}
 		r.byName[col.name] = len(r.columns)
 		r.columns = append(r.columns, col)
 	}

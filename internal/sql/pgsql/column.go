@@ -140,7 +140,7 @@ func rowOf(cols []column, known bool) value {
 	v := value{total: true}
 	var atoms []atom
 	for _, c := range cols {
-		v.from, v.open = v.from.union(c.val.from), v.open || c.val.open
+		v.from, v.open, v.size = v.from.union(c.val.from), v.open || c.val.open, addSizes(v.size, c.val.size)
 		atoms = append(atoms, c.val.atoms...)
 	}
 	v.atoms = atoms
@@ -185,7 +185,11 @@ func (w *work) indirect(v value, steps []*pg.Node, sc *scope) value {
 		switch i := s.GetNode().(type) {
 		case *pg.Node_AIndices:
 			at := w.exprs([]*pg.Node{i.AIndices.Lidx, i.AIndices.Uidx}, sc)
+			of := kindOf(v)
 			v = merge(v, at)
+			if of == kindJSONB {
+				v.kind = of
+			}
 			if len(at.from) > 0 {
 				w.test(at)
 			}

@@ -5,19 +5,37 @@ import (
 )
 
 // exprs is several expressions made into one value.
-func (w *work) exprs(list []*pg.Node, sc *scope) value {
-	out := value{total: true}
-	var atoms []atom
+func (w *work) exprs(list []*pg.Node, sc *scope) value { return together(w.each(list, sc)) }
+
+// each analyses several expressions.
+func (w *work) each(list []*pg.Node, sc *scope) []value {
+	values := make([]value, 0, len(list))
 	for _, n := range list {
-		if n == nil || n.GetNode() == nil {
-			continue
+		if n != nil && n.GetNode() != nil {
+			values = append(values, w.expr(n, sc))
 		}
-		v := w.expr(n, sc)
-		out.from, out.open, out.total = out.from.union(v.from), out.open || v.open, out.total && v.total
-		atoms = append(atoms, v.atoms...)
 	}
-	out.atoms = atoms
-	return out
+	return values
+}
+
+// array is ARRAY[...]: of arrays, it fails where their dimensions differ.
+func (w *work) array(list []*pg.Node, sc *scope) value {
+	values := w.each(list, sc)
+	v := together(values)
+	for _, e := range values {
+		if !notArray(e) {
+			v.total = false
+		}
+	}
+	return w.conditional(v)
+}
+
+// choice is one of several expressions.
+func (w *work) choice(list []*pg.Node, sc *scope) value {
+	values := w.each(list, sc)
+	v := together(values)
+	v.kind = commonKind(values)
+	return v
 }
 
 // expr analyses one expression. What is not known here makes the statement Opaque.
@@ -32,7 +50,7 @@ func (w *work) expr(n *pg.Node, sc *scope) value {
 		return constant(e.AConst)
 	case *pg.Node_ParamRef:
 		w.params = true
-		return value{total: true, atoms: []atom{atom(-max(e.ParamRef.Number, 1))}}
+		return value{total: true, size: sizeParam, atoms: []atom{atom(-max(e.ParamRef.Number, 1))}}
 	case *pg.Node_AExpr:
 		return w.operation(e.AExpr, sc)
 	case *pg.Node_BoolExpr:
@@ -57,11 +75,11 @@ func (w *work) expr(n *pg.Node, sc *scope) value {
 func (w *work) plain(n *pg.Node, sc *scope) value {
 	switch e := n.GetNode().(type) {
 	case *pg.Node_AArrayExpr:
-		return w.exprs(e.AArrayExpr.Elements, sc)
+		return w.array(e.AArrayExpr.Elements, sc)
 	case *pg.Node_CoalesceExpr:
-		return w.conditional(w.exprs(e.CoalesceExpr.Args, sc))
+		return w.conditional(w.choice(e.CoalesceExpr.Args, sc))
 	case *pg.Node_MinMaxExpr:
-		return w.exprs(e.MinMaxExpr.Args, sc)
+		return w.choice(e.MinMaxExpr.Args, sc)
 	case *pg.Node_NullTest:
 		return w.settle(w.expr(e.NullTest.Arg, sc))
 	case *pg.Node_BooleanTest:
@@ -92,7 +110,7 @@ func (w *work) plain(n *pg.Node, sc *scope) value {
 
 // constant is a literal: an atom, unless it can only be true, false or NULL.
 func constant(k *pg.A_Const) value {
-	v := value{total: true}
+	v := value{total: true, size: sizeLiteral}
 	if _, isBool := k.Val.(*pg.A_Const_Boolval); k.Isnull || isBool || k.Location < 0 {
 		return v
 	}
@@ -103,7 +121,7 @@ func constant(k *pg.A_Const) value {
 // settle ends an expression whose outcome is only true or false: its literals belong to its fields.
 func (w *work) settle(v value) value {
 	w.bind(v)
-	return value{from: v.from, open: v.open, total: v.total}
+	return value{from: v.from, open: v.open, total: v.total, kind: kindScalar}
 }
 
 // conditional ends an expression of which only a part is computed, depending on values: where a part can fail, its
@@ -120,6 +138,7 @@ func (w *work) boolean(b *pg.BoolExpr, sc *scope) value {
 	for _, a := range b.Args {
 		out = merge(out, w.settle(w.expr(a, sc)))
 	}
+	out.kind = kindScalar
 	return w.conditional(out)
 }
 
@@ -144,28 +163,32 @@ func (w *work) row(r *pg.RowExpr, sc *scope) value {
 
 func (w *work) collate(c *pg.CollateClause, sc *scope) value {
 	v := w.expr(c.Arg, sc)
-	return merge(v, value{total: true})
+	out := merge(v, value{total: true})
+	out.kind = kindOf(v)
+	return out
 }
 
 // caseExpr comes from its conditions as well as from its results, and the conditions are tested.
 func (w *work) caseExpr(c *pg.CaseExpr, sc *scope) value {
-	var conds, results value
-	conds.total, results.total = true, true
+	var conds, results []value
 	if c.Arg != nil {
-		conds = merge(conds, w.expr(c.Arg, sc))
+		conds = append(conds, w.expr(c.Arg, sc))
 		w.operatorNamed("=")
 	}
 	for _, n := range c.Args {
 		when := n.GetCaseWhen()
-		conds = merge(conds, w.expr(when.GetExpr(), sc))
-		results = merge(results, w.expr(when.GetResult(), sc))
+		conds = append(conds, w.expr(when.GetExpr(), sc))
+		results = append(results, w.expr(when.GetResult(), sc))
 	}
 	if c.Defresult != nil {
-		results = merge(results, w.expr(c.Defresult, sc))
+		results = append(results, w.expr(c.Defresult, sc))
 	}
-	w.bind(conds)
-	w.test(conds)
-	return w.conditional(merge(results, value{from: conds.from, open: conds.open, total: conds.total}))
+	cond, v := together(conds), together(results)
+	w.bind(cond)
+	w.test(cond)
+	v = merge(v, value{from: cond.from, open: cond.open, total: cond.total})
+	v.kind = commonKind(results)
+	return w.conditional(v)
 }
 
 // operation is an operator, or what the grammar makes of one: IN, LIKE, BETWEEN, NULLIF, ANY and their like.
@@ -179,14 +202,15 @@ func (w *work) operation(e *pg.A_Expr, sc *scope) value {
 	}
 	name, trusted := w.operatorOf(e)
 	v := merge(l, r)
-	switch {
+	switch total, k := w.totalOperation(name, e, l, r); {
 	case !trusted:
-		v.open = true
+		v.open, v.total = true, false
 		w.test(v)
-	case w.c.rules.total[name]:
-	case w.c.rules.first[name] && len(r.from) == 0:
+	case total:
+		v.kind = k
+		v = w.fits(v)
 	default:
-		v.total = false
+		v.kind, v.total = k, false
 		w.test(v)
 	}
 	switch e.Kind {
@@ -292,7 +316,13 @@ func (w *work) subLink(s *pg.SubLink, sc *scope) value {
 		v.total = false
 		return v
 	case pg.SubLinkType_ARRAY_SUBLINK:
-		return r.all()
+		v := r.all()
+		v.size = sizeHuge // of any number of rows
+		if !r.known || len(r.cols) != 1 || !notArray(r.cols[0].val) {
+			v.total = false
+			w.test(v)
+		}
+		return v
 	case pg.SubLinkType_ANY_SUBLINK, pg.SubLinkType_ALL_SUBLINK, pg.SubLinkType_ROWCOMPARE_SUBLINK:
 		v := merge(test, r.all())
 		w.test(v)

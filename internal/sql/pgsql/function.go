@@ -69,7 +69,9 @@ func (w *work) aggregate(f *pg.FuncCall, v value, sc *scope) value {
 	if len(order.from) == 0 && !order.open {
 		return v
 	}
-	return merge(v, order)
+	out := merge(v, order)
+	out.kind, out.size = v.kind, v.size
+	return out
 }
 
 // window is what a window's definition reads, with those that it builds on by name.
@@ -121,13 +123,7 @@ func (w *work) vouched(f function) bool { return f.immutable && w.c.rules.extens
 
 // callNamed is a call with its arguments analysed: pure, of a known other kind, or a Call.
 func (w *work) callNamed(schema, name string, args []value) value {
-	v := value{total: true}
-	var atoms []atom
-	for _, a := range args {
-		v.from, v.open, v.total = v.from.union(a.from), v.open || a.open, v.total && a.total
-		atoms = append(atoms, a.atoms...)
-	}
-	v.atoms = atoms
+	v := together(args)
 	k := w.class(schema, name)
 	if k == classUnknown {
 		return w.userCall(schema, name, v)
@@ -135,8 +131,10 @@ func (w *work) callNamed(schema, name string, args []value) value {
 	if w.c.userCasts {
 		v.open = true
 	}
+	v.kind, v.size = w.resultKind(name, args), w.grown(name, args)
 	switch k {
 	case classTotal, classAggTotal:
+		v = w.fits(v)
 	case classFirst, classSecond:
 		for i, a := range args {
 			if len(a.from) > 0 && i != int(k-classFirst) {
@@ -145,6 +143,9 @@ func (w *work) callNamed(schema, name string, args []value) value {
 		}
 		if !v.total {
 			w.test(v)
+		}
+		if !w.c.rules.growing[name] { // lpad and rpad are as long as a constant says
+			v = w.fits(v)
 		}
 	case classPure, classAggregate, classSet:
 		v.total = false
@@ -179,7 +180,7 @@ func (w *work) userCall(schema, name string, v value) value {
 		}
 	}
 	w.test(v)
-	v.total = false
+	v.total, v.size = false, sizeHuge
 	if pure {
 		return v
 	}
@@ -278,10 +279,7 @@ func (w *work) settingVerb(schema, name string) string {
 
 // setting is current_setting or set_config, whose first argument names the setting where it is constant.
 func (w *work) setting(verb, name string, nodes []*pg.Node, args []value) value {
-	v := value{total: true}
-	for _, a := range args {
-		v = merge(v, a)
-	}
+	v := together(args)
 	v.total = false
 	w.test(v)
 	w.matters = true

@@ -92,6 +92,7 @@ func (w *work) jsonAggregate(v value, c *pg.JsonAggConstructor, sc *scope) value
 	if c.Over != nil {
 		v = merge(v, w.window(c.Over, sc))
 	}
+	v.size = sizeHuge
 	return w.strict(v, c.Output)
 }
 

@@ -150,6 +150,10 @@ func either(a, b value) value {
 	if a.bare && b.bare && a.typ == b.typ && a.from.has(b.from) && b.from.has(a.from) {
 		v.bare, v.typ = true, a.typ
 	}
+	if kindOf(a) == kindOf(b) {
+		v.kind = kindOf(a)
+	}
+	v.size = max(a.size, b.size)
 	return v
 }
 
@@ -173,7 +177,9 @@ func (w *work) values(lists []*pg.Node, sc *scope) result {
 			v := w.expr(e, sc)
 			c := &cols[k].val
 			atoms := append(c.atoms, v.atoms...) // cols are this function's own until it returns
+			longest := max(c.size, v.size)
 			*c = merge(value{from: c.from, open: c.open, total: c.total}, value{from: v.from, open: v.open, total: v.total})
+			c.size = longest
 			c.atoms = atoms
 		}
 	}
@@ -451,6 +457,9 @@ func (w *work) cte(t *cte) result {
 		t.res = w.named(rows, t.def)
 		before := size(rows)
 		rows = unite(rows, w.selectStmt(sel.Rarg, inner))
+		for i := range rows.cols {
+			rows.cols[i].val.size = sizeHuge // each turn may make it longer
+		}
 		if !sel.All {
 			w.test(rows.all())
 		}

@@ -14,7 +14,12 @@ func (w *work) cast(c *pg.TypeCast, sc *scope) value {
 	out := merge(v, value{total: true})
 	out.open = out.open || !pure || w.c.userCasts
 	out.row = w.rowType(c.TypeName, out)
-	if !totalType(c.TypeName) {
+	total, k := w.castTo(c.TypeName)
+	out.kind = k
+	if padded(c.TypeName) {
+		out.size = sizeHuge
+	}
+	if !total {
 		out.total = false
 		w.test(out)
 	}
@@ -103,14 +108,27 @@ func (w *work) rowType(t *pg.TypeName, v value) []column {
 	return madeOf(w.relationItem(rel).cols, v)
 }
 
-// totalType says whether every value can be converted: to text.
-func totalType(t *pg.TypeName) bool {
-	if t == nil || len(t.ArrayBounds) > 0 {
-		return false
+// castTo says whether every value can be converted to a type, which is so for text, and what kind it is.
+func (w *work) castTo(t *pg.TypeName) (total bool, k kind) {
+	parts := stringsOf(t.GetNames())
+	if len(parts) == 0 || len(t.ArrayBounds) > 0 || len(parts) > 1 && parts[0] != "pg_catalog" {
+		return false, 0
 	}
-	switch lastString(t.Names) {
-	case "text", "varchar", "bpchar", "name":
-		return true
+	name := parts[len(parts)-1]
+	for _, u := range w.c.types[name] {
+		if len(parts) == 1 && u.schema != "pg_catalog" && w.inPath(u.schema) {
+			return false, 0 // it may be this one
+		}
+	}
+	k = kindOfName(name)
+	return k == kindText, k
+}
+
+// padded tells the types that make a value as long as they say.
+func padded(t *pg.TypeName) bool {
+	switch lastString(t.GetNames()) {
+	case "bpchar", "bit":
+		return len(t.Typmods) > 0
 	}
 	return false
 }

@@ -69,6 +69,8 @@ type value struct {
 	total bool     // computing it cannot fail, whatever the fields hold
 	typ   uint32   // type OID, 0 where not known
 	row   []column // the parts of a composite value, where they are known
+	kind  kind     // what is known of its type, where typ says nothing
+	size  int64    // how long it may be: see total.go
 	atoms []atom   // the literals and parameters that it may be
 }
 
@@ -85,9 +87,22 @@ type column struct {
 // merge returns what may be either of two values, or made of both: a bare column no more.
 func merge(a, b value) value {
 	return value{
-		from: a.from.union(b.from), open: a.open || b.open, total: a.total && b.total,
+		from: a.from.union(b.from), open: a.open || b.open, total: a.total && b.total, size: addSizes(a.size, b.size),
 		atoms: joinAtoms(a.atoms, b.atoms),
 	}
+}
+
+// together merges any number of values.
+func together(list []value) value {
+	out := value{total: true}
+	var atoms []atom
+	for _, v := range list {
+		out.from, out.open, out.total = out.from.union(v.from), out.open || v.open, out.total && v.total
+		out.size = addSizes(out.size, v.size)
+		atoms = append(atoms, v.atoms...)
+	}
+	out.atoms = atoms
+	return out
 }
 
 func joinAtoms(a, b []atom) []atom {

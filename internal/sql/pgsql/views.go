@@ -32,7 +32,7 @@ func (c *Catalogue) expand(r *relation) {
 		if res.known && len(res.cols) == len(r.columns) {
 			v = res.cols[i].val
 		}
-		col.val = value{from: v.from.with(col.id), open: v.open, bare: v.bare, total: true, typ: col.typ}
+		col.val = value{from: v.from.with(col.id), open: v.open, bare: v.bare, total: true, typ: col.typ, size: sizeColumn}
 	}
 	r.expanding, r.expanded = false, true
 }

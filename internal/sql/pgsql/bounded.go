@@ -17,14 +17,17 @@ func restricts(n *pg.Node, it *item) bool {
 }
 
 // restricts is the function of that name; where it looked at a pattern, the pattern matters.
-func (w *work) restricts(n *pg.Node, it *item) bool {
+func (w *work) restricts(n *pg.Node, it *item) restriction {
 	walk(n, func(m *pg.Node) {
 		if isLike(m.GetAExpr()) {
 			w.matters = true
 		}
 	})
-	return restricts(n, it)
+	return restriction(restricts(n, it))
 }
+
+// restriction is whether a condition can restrict the rows of a target.
+type restriction bool
 
 // isLike tells LIKE and ILIKE, by word.
 func isLike(e *pg.A_Expr) bool {

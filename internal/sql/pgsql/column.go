@@ -33,6 +33,7 @@ func (w *work) columnRef(ref *pg.ColumnRef, sc *scope) value {
 // known says whether an unqualified name is a column of the innermost FROM list.
 func (w *work) known(name string, sc *scope) bool {
 	for _, e := range sc.entries {
+		w.step(len(e.cols) / cheap)
 		if hasColumn(e.cols, name) {
 			return true
 		}
@@ -101,6 +102,7 @@ func (w *work) qualified(parts []string, sc *scope) value {
 }
 
 func (w *work) fieldOf(it *item, name string) value {
+	w.step(len(it.cols) / cheap)
 	cols := namedColumns(it.cols, name)
 	if len(cols) > 0 {
 		w.readColumns(cols)
@@ -138,12 +140,10 @@ func (w *work) wholeRow(it *item) value {
 // rowOf makes one value of columns.
 func rowOf(cols []column, known bool) value {
 	v := value{total: true}
-	var atoms []atom
 	for _, c := range cols {
 		v.from, v.open, v.size = v.from.union(c.val.from), v.open || c.val.open, addSizes(v.size, c.val.size)
-		atoms = append(atoms, c.val.atoms...)
+		v.atoms = joinAtoms(v.atoms, c.val.atoms)
 	}
-	v.atoms = atoms
 	if known {
 		v.row = cols
 	} else {
@@ -169,6 +169,7 @@ func (w *work) findItem(parts []string, sc *scope) *item {
 	}
 	for s := sc; s != nil; s = s.up {
 		for _, e := range s.entries {
+			w.step((len(e.cols) + len(e.items)) / cheap)
 			for _, it := range e.items {
 				if it.name == name && (schema == "" || it.schema == schema) {
 					return it

@@ -43,6 +43,7 @@ func (it *item) field(name string) (fieldSet, bool) {
 
 // writes records that a verb writes a column, and returns the fields that it stands for.
 func (w *work) writes(verb string, it *item, name string) fieldSet {
+	w.step(len(it.cols) / cheap)
 	id, ok := it.field(name)
 	if !ok {
 		w.opaque("the column " + name + " is not known")
@@ -248,7 +249,7 @@ func (w *work) bounded(where *pg.Node, it *item) {
 	if w.view {
 		return
 	}
-	w.an.Bounded = w.an.Bounded && w.restricts(where, it)
+	w.an.Bounded = w.an.Bounded && bool(w.restricts(where, it))
 }
 
 func (w *work) merge(q *pg.MergeStmt, sc *scope) result {
@@ -257,6 +258,7 @@ func (w *work) merge(q *pg.MergeStmt, sc *scope) result {
 	own := &scope{up: sc, ctes: sc.ctes, entries: []*entry{one(it)}}
 	own.entries = append(own.entries, w.from(q.SourceRelation, own))
 	w.where(q.JoinCondition, own)
+	joined := w.restricts(q.JoinCondition, it)
 	for _, n := range q.MergeWhenClauses {
 		c := n.GetMergeWhenClause()
 		if c == nil {
@@ -264,12 +266,13 @@ func (w *work) merge(q *pg.MergeStmt, sc *scope) result {
 			continue
 		}
 		w.where(c.Condition, own)
-		w.mergeAction(c, q, it, own)
+		w.mergeAction(c, joined, it, own)
 	}
 	return w.returning(q.ReturningList, returningScope(own, it))
 }
 
-func (w *work) mergeAction(c *pg.MergeWhenClause, q *pg.MergeStmt, it *item, sc *scope) {
+// mergeAction is what one WHEN clause does. joined says whether the join restricts the target.
+func (w *work) mergeAction(c *pg.MergeWhenClause, joined restriction, it *item, sc *scope) {
 	verb := ""
 	switch c.CommandType {
 	case pg.CmdType_CMD_INSERT:
@@ -298,10 +301,9 @@ func (w *work) mergeAction(c *pg.MergeWhenClause, q *pg.MergeStmt, it *item, sc 
 		w.act(verb, it.rel.resource, nil)
 	}
 	if verb != verbInsert {
-		joined := q.JoinCondition
 		if c.MatchKind == pg.MergeMatchKind_MERGE_WHEN_NOT_MATCHED_BY_SOURCE {
-			joined = nil // every row that the source does not name
+			joined = false // every row that the source does not name
 		}
-		w.an.Bounded = w.an.Bounded && (w.restricts(joined, it) || w.restricts(c.Condition, it))
+		w.an.Bounded = w.an.Bounded && bool(joined || w.restricts(c.Condition, it))
 	}
 }

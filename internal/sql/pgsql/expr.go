@@ -50,7 +50,7 @@ func (w *work) expr(n *pg.Node, sc *scope) value {
 		return constant(e.AConst)
 	case *pg.Node_ParamRef:
 		w.params = true
-		return value{total: true, size: sizeParam, atoms: []atom{atom(-max(e.ParamRef.Number, 1))}}
+		return value{total: true, size: sizeParam, atoms: &atoms{one: atom(-max(e.ParamRef.Number, 1))}}
 	case *pg.Node_AExpr:
 		return w.operation(e.AExpr, sc)
 	case *pg.Node_BoolExpr:
@@ -114,7 +114,7 @@ func constant(k *pg.A_Const) value {
 	if _, isBool := k.Val.(*pg.A_Const_Boolval); k.Isnull || isBool || k.Location < 0 {
 		return v
 	}
-	v.atoms = []atom{atom(k.Location)}
+	v.atoms = &atoms{one: atom(k.Location)}
 	return v
 }
 

@@ -34,7 +34,7 @@ func (w *work) from(n *pg.Node, sc *scope) *entry {
 // rangeVar is a relation or a WITH query.
 func (w *work) rangeVar(rv *pg.RangeVar, sc *scope) *entry {
 	if rv.Schemaname == "" && rv.Catalogname == "" {
-		if t := sc.ctes.find(rv.Relname); t != nil {
+		if t := w.findCTE(sc.ctes, rv.Relname); t != nil {
 			r := w.cte(t)
 			return one(w.aliased(&item{name: rv.Relname}, r, rv.Alias))
 		}
@@ -136,7 +136,10 @@ func (w *work) join(j *pg.JoinExpr, sc *scope) *entry {
 	r := w.from(j.Rarg, &scope{up: sc.up, entries: append(append([]*entry{}, sc.entries...), l), ctes: sc.ctes})
 	e := &entry{items: append(append([]*item{}, l.items...), r.items...), known: l.known && r.known}
 	names := stringsOf(j.UsingClause)
-	if j.IsNatural {
+	if !w.step((len(l.cols) + len(r.cols)) * (1 + len(names)) / cheap) {
+		return &entry{}
+	}
+	if j.IsNatural && w.step(len(l.cols)*len(r.cols)/cheap) {
 		names = common(l.cols, r.cols)
 		if !e.known {
 			w.opaque("a NATURAL JOIN of a relation whose columns are not known")

@@ -77,7 +77,7 @@ func (w *work) aggregate(f *pg.FuncCall, v value, sc *scope) value {
 // window is what a window's definition reads, with those that it builds on by name.
 func (w *work) window(d *pg.WindowDef, sc *scope) value {
 	out := value{total: true}
-	if d == nil || !w.step(1) {
+	if d == nil || !w.step(1+len(sc.windows)/cheap) {
 		return out
 	}
 	out = w.exprs(d.PartitionClause, sc)
@@ -293,11 +293,7 @@ func (w *work) setting(verb, name string, nodes []*pg.Node, args []value) value 
 	}
 	w.effects = true
 	w.an.ChangesState = true
-	for _, a := range args {
-		for _, id := range a.from {
-			w.copied = w.copied.with(id)
-		}
-	}
+	w.copied = w.copied.union(v.from)
 	w.setAction(setting)
 	return v
 }

@@ -62,9 +62,18 @@ func TestCostIsBounded(t *testing.T) {
 		recursive = "with recursive t(a, b) as (select 1, 2 union all (" + recursive + ") union all select b, a from t) select * from t"
 	}
 	for name, sql := range map[string]string{
-		"columns that double": doubled + " select * from a40",
-		"nested recursion":    recursive,
-		"wide unions":         "select * from everything" + strings.Repeat(" union all select * from everything", 900),
+		"columns that double":  doubled + " select * from a40",
+		"nested recursion":     recursive,
+		"wide unions":          "select * from everything" + strings.Repeat(" union all select * from everything", 900),
+		"literals that double": literalsDoubled(30),
+		"literals of a batch":  strings.Repeat("select "+strings.Repeat("1,", 400)+"1;", 999),
+		"cases":                "select case" + strings.Repeat(" when 1 then 1", 70_000) + " end",
+		"arguments":            "select current_setting('a'" + strings.Repeat(",1", 400_000) + ")",
+		"keys":                 "select array_agg(id order by 1" + strings.Repeat(",1", 400_000) + ") from customers",
+		"sorting":              "select 1" + strings.Repeat(",1", 100_000) + " order by id" + strings.Repeat(",id", 100_000),
+		"clauses of a merge":   "merge into orders o using customers c on o.id in (1" + strings.Repeat(",1", 200_000) + ")" + strings.Repeat(" when matched then delete", 20_000),
+		"parts of a schema":    "create schema a create table b (c int check (c in (1" + strings.Repeat(",1", 400_000) + ")))" + strings.Repeat(" create table b (c int)", 400),
+		"names of queries":     "with a as (select 1)" + strings.Repeat(", b as (select 1 from customers)", 30_000) + " select 1",
 	} {
 		began := time.Now()
 		_, err := New(Limits{}).Analyze(sql, c, testState())
@@ -72,6 +81,15 @@ func TestCostIsBounded(t *testing.T) {
 			t.Errorf("%s took %v (%v)", name, took, err)
 		}
 	}
+}
+
+// literalsDoubled is a literal that is joined with itself n times over.
+func literalsDoubled(n int) string {
+	sql := "with a0(x) as (select 'l')"
+	for i := range n {
+		sql += fmt.Sprintf(", a%d as (select p.x || q.x as x from a%d p, a%d q)", i+1, i, i)
+	}
+	return sql + fmt.Sprintf(" select x from a%d", n)
 }
 
 // wraps put a query of one column inside another: whatever they do, the outcome comes from at least the same fields.

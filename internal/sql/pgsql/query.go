@@ -64,8 +64,8 @@ type cte struct {
 	res       result
 }
 
-func (c *ctes) find(name string) *cte {
-	for ; c != nil; c = c.up {
+func (w *work) findCTE(c *ctes, name string) *cte {
+	for hops := 1; c != nil && (hops%cheap != 0 || w.step(1)); c, hops = c.up, hops+1 {
 		if c.name == name {
 			return c.cte
 		}
@@ -176,11 +176,9 @@ func (w *work) values(lists []*pg.Node, sc *scope) result {
 			}
 			v := w.expr(e, sc)
 			c := &cols[k].val
-			atoms := append(c.atoms, v.atoms...) // cols are this function's own until it returns
 			longest := max(c.size, v.size)
-			*c = merge(value{from: c.from, open: c.open, total: c.total}, value{from: v.from, open: v.open, total: v.total})
+			*c = merge(*c, v)
 			c.size = longest
-			c.atoms = atoms
 		}
 	}
 	return result{cols: cols, known: true}
@@ -226,6 +224,10 @@ const maxTargets = 1664
 // targets analyses a target list.
 func (w *work) targets(list []*pg.Node, sc *scope) result {
 	r := result{known: true}
+	if len(list) > maxTargets {
+		w.opaque("a query of more columns than the server allows")
+		return result{}
+	}
 	for _, n := range list {
 		t := n.GetResTarget()
 		if t == nil {
@@ -320,6 +322,7 @@ func (w *work) groupBy(n *pg.Node, sc *scope, r result) {
 
 // sortKey tests what a sort or group key reads: an output by ordinal or name, else an expression.
 func (w *work) sortKey(n *pg.Node, sc *scope, r result) {
+	w.step(len(r.cols) / cheap)
 	if k := n.GetAConst(); k != nil {
 		w.matters = true
 		if i := int(k.GetIval().GetIval()); i >= 1 && i <= len(r.cols) && r.known {

@@ -71,11 +71,32 @@ type value struct {
 	row   []column // the parts of a composite value, where they are known
 	kind  kind     // what is known of its type, where typ says nothing
 	size  int64    // how long it may be: see total.go
-	atoms []atom   // the literals and parameters that it may be
+	atoms *atoms   // the literals and parameters that it may be
 }
 
 // atom is a literal (by its position in the batch) or a parameter (by its negated number).
 type atom int32
+
+// atoms is a set of them, as a tree whose parts are shared and never changed: joining costs the same however many there
+// are. nil is the empty one.
+type atoms struct {
+	one         atom // where there is no left part
+	left, right *atoms
+}
+
+// each visits the atoms until visit is false. One that is in several parts is visited several times.
+func (a *atoms) each(visit func(atom) bool) {
+	for stack := []*atoms{a}; len(stack) > 0; {
+		a, stack = stack[len(stack)-1], stack[:len(stack)-1]
+		switch {
+		case a == nil:
+		case a.left != nil:
+			stack = append(stack, a.right, a.left)
+		case !visit(a.one):
+			return
+		}
+	}
+}
 
 // column is a named value: an output of a query, or what a name in FROM offers.
 type column struct {
@@ -95,22 +116,20 @@ func merge(a, b value) value {
 // together merges any number of values.
 func together(list []value) value {
 	out := value{total: true}
-	var atoms []atom
 	for _, v := range list {
 		out.from, out.open, out.total = out.from.union(v.from), out.open || v.open, out.total && v.total
 		out.size = addSizes(out.size, v.size)
-		atoms = append(atoms, v.atoms...)
+		out.atoms = joinAtoms(out.atoms, v.atoms)
 	}
-	out.atoms = atoms
 	return out
 }
 
-func joinAtoms(a, b []atom) []atom {
-	if len(b) == 0 {
+func joinAtoms(a, b *atoms) *atoms {
+	if b == nil {
 		return a
 	}
-	if len(a) == 0 {
+	if a == nil {
 		return b
 	}
-	return append(slices.Clip(a), b...)
+	return &atoms{left: a, right: b}
 }

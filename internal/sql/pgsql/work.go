@@ -68,6 +68,9 @@ func (w *work) within(start int) *work {
 	return newWork(w.c, w.s, w.src.part(min(max(start, w.src.start), w.src.end), w.src.end), w.budget)
 }
 
+// cheap is how many looks at a name cost one step.
+const cheap = 16
+
 // step pays for one step; it is false once the budget is spent.
 func (w *work) step(cost int) bool {
 	*w.budget -= cost
@@ -148,26 +151,26 @@ func (w *work) bind(v value) {
 }
 
 // assign ties literals and parameters to fields.
-func (w *work) assign(atoms []atom, to fieldSet) {
+func (w *work) assign(list *atoms, to fieldSet) {
 	if w.view || len(to) == 0 {
 		return
 	}
-	for _, a := range atoms {
-		if !w.step(1) {
-			return
-		}
+	list.each(func(a atom) bool {
 		w.bound[a] = w.bound[a].union(to)
-	}
+		return w.step(1)
+	})
 }
 
 // copyInto records that a value is written into a field of another object, or the same.
 func (w *work) copyInto(v value, to fieldSet) {
 	w.assign(v.atoms, to)
+	var other fieldSet
 	for _, id := range v.from {
 		if !to.has(fieldSet{id}) {
-			w.copied = w.copied.with(id)
+			other = append(other, id)
 		}
 	}
+	w.copied = w.copied.union(other)
 }
 
 // read records that columns of stored relations are read.

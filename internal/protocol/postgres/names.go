@@ -83,7 +83,7 @@ func byName(a *pgsql.Analysis) bool { return a.Execute != "" || a.Fetch != "" }
 
 // nested reports whether a statement would run another by its name, inside of what it does itself.
 func nested(a *pgsql.Analysis) bool {
-	return a.Execute == "" && len(a.Executes) > 0 ||
+	return (a.Execute == "" || a.ChangesCatalogue) && len(a.Executes) > 0 || // CREATE TABLE AS EXECUTE
 		a.Explain != nil && (a.Explain.Inner == nil || byName(a.Explain.Inner) || nested(a.Explain.Inner))
 }
 

@@ -17,17 +17,18 @@ import (
 
 // attacker is a client that sends whatever frames it likes, in whatever order, and writes down all that it hears.
 type attacker struct {
-	conn  *pgconn.HijackedConn
-	heard strings.Builder
-	held  string // the approval that its statement waits for
-	ended bool   // the gateway has closed the session
+	conn   *pgconn.HijackedConn
+	heard  strings.Builder
+	held   string // the approval that its statement waits for
+	copies bool   // it was asked for the rows of a COPY
+	ended  bool   // the gateway has closed the session
 }
 
 // step is what is sent in one go. A Sync and an empty query follow it, whose answer tells that all of it was answered.
 type step []pgproto3.FrontendMessage
 
 // tooLong is when an answer that has not come counts as a hang.
-const tooLong = 30 * time.Second
+const tooLong = 20 * time.Second
 
 // attack logs in as a client does, and takes the connection out of the driver's hands.
 func attack(t *testing.T, gw *gateway.Gateway, subject string) *attacker {
@@ -73,9 +74,15 @@ func (a *attacker) say(t *testing.T, s ...pgproto3.FrontendMessage) string {
 // hear writes down answers up to the one of the empty query.
 func (a *attacker) hear(t *testing.T) string {
 	t.Helper()
+	return a.until(t, func() bool { return false })
+}
+
+// until is hear that may stop before.
+func (a *attacker) until(t *testing.T, enough func() bool) string {
+	t.Helper()
 	from, last := a.heard.Len(), false
 	a.held = ""
-	for !a.ended && a.held == "" {
+	for !a.ended && a.held == "" && !enough() {
 		if err := a.conn.Conn.SetReadDeadline(time.Now().Add(tooLong)); err != nil {
 			t.Fatal(err)
 		}
@@ -120,6 +127,8 @@ func (a *attacker) write(m pgproto3.BackendMessage) {
 		for _, f := range m.Fields {
 			fmt.Fprintf(&a.heard, "COLUMN %s\n", f.Name)
 		}
+	case *pgproto3.CopyInResponse:
+		a.copies = true
 	case *pgproto3.CommandComplete:
 		fmt.Fprintf(&a.heard, "DONE %s\n", m.CommandTag)
 	}
@@ -160,6 +169,10 @@ func closeStatement(name string) *pgproto3.Close {
 }
 
 func closePortal(name string) *pgproto3.Close { return &pgproto3.Close{ObjectType: 'P', Name: name} }
+
+func describe(statement string) *pgproto3.Describe {
+	return &pgproto3.Describe{ObjectType: 'S', Name: statement}
+}
 
 // whole prepares, binds and executes a text without names.
 func whole(text string) step { return step{parse("", text), bind("", ""), execute("")} }

@@ -13,7 +13,7 @@ import (
 type Server struct {
 	State        string          `json:"state,omitempty"`         // the directory for the store, keys and audit log; default $GATEHOUSE_STATE, else /var/lib/gatehouse for root and ~/.local/state/gatehouse for others
 	Listeners    []Listener      `json:"listeners,omitempty"`     // where clients connect
-	API          API             `json:"api,omitzero"`            // the control API and console
+	API          API             `json:"api,omitzero"`            // the control API
 	ServerNames  []string        `json:"server_names,omitempty"`  // host names and IP addresses by which clients reach the gateway, for the certificate that it makes itself
 	Limits       Limits          `json:"limits,omitzero"`         // bounds on what clients can use up
 	Audit        Audit           `json:"audit,omitzero"`          // how the audit log is written
@@ -45,7 +45,7 @@ type Proxy struct {
 	Trusted []string `json:"trusted"` // networks of the load balancers, such as 10.0.0.0/8; others are refused
 }
 
-// API is where the control API and the console listen, always with TLS.
+// API is where the control API listens, always with TLS.
 type API struct {
 	Address string      `json:"address,omitempty"` // host:port; default 127.0.0.1:8443
 	TLS     ListenerTLS `json:"tls,omitzero"`      // a certificate of one's own

@@ -73,7 +73,6 @@ type Session interface {
 type Login struct {
 	Connection string
 	Token      access.Secret
-	Client     string // what the client calls itself, for the record
 }
 
 // Connect is the statement that a login asks for, in every protocol: type:Connect on the connection.

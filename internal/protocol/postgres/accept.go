@@ -24,13 +24,12 @@ const (
 
 // Bounds of what a client may send before it is known.
 const (
-	maxStartup  = 10_000 // bytes, as the server's own MAX_STARTUP_PACKET_LENGTH
-	maxToken    = 16 << 10
-	maxAsks     = 3 // requests for encryption before the StartupMessage
-	alpnName    = "postgresql"
-	tlsContent  = 0x16 // first byte of a TLS record that carries a handshake
-	version3    = 3
-	userDefault = "gatehouse"
+	maxStartup = 10_000 // bytes, as the server's own MAX_STARTUP_PACKET_LENGTH
+	maxToken   = 16 << 10
+	maxAsks    = 3 // requests for encryption before the StartupMessage
+	alpnName   = "postgresql"
+	tlsContent = 0x16 // first byte of a TLS record that carries a handshake
+	version3   = 3
 )
 
 // startup is what a client says first.
@@ -62,7 +61,7 @@ func (p *protocol) accept(ctx context.Context, conn net.Conn, h wire.Hello) (wir
 		a.say(err)
 		return nil, err
 	}
-	s.login = wire.Login{Connection: s.startup.get("database"), Token: token, Client: st.get("application_name")}
+	s.login = wire.Login{Connection: s.startup.get("database"), Token: token}
 	return s, nil
 }
 

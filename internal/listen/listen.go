@@ -82,10 +82,12 @@ func loopback(address string) bool {
 	return err == nil && ip.IsLoopback()
 }
 
-// Run accepts until ctx ends, and gives each connection to serve in a goroutine of its own.
+// Run accepts until ctx ends, and gives each connection to serve in a goroutine of its own. It returns when all of them
+// have: what they write to (the audit log) may be closed then.
 func (l *Listener) Run(ctx context.Context, serve func(context.Context, net.Conn)) {
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
+	defer l.wg.Wait()
 	wait := time.Duration(0)
 	for {
 		conn, err := l.Accept()

@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gatehouse/internal/fault"
@@ -190,4 +191,40 @@ func TestCertificateSwap(t *testing.T) {
 	if _, err := NewCertificate(nil, nil); err == nil {
 		t.Error("an empty certificate was accepted")
 	}
+}
+
+// queue is a listener in memory.
+type queue struct {
+	net.Listener
+	conns chan net.Conn
+}
+
+func (q queue) Accept() (net.Conn, error) {
+	if c, ok := <-q.conns; ok {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (q queue) Close() error { close(q.conns); return nil }
+
+// TestRunWaitsForItsConnections: what they write to may be closed when it returns.
+func TestRunWaitsForItsConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := queue{conns: make(chan net.Conn, 1)}
+		_, far := net.Pipe()
+		q.conns <- far
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		ended := false // no lock: Run's return is the order
+		l := &Listener{Listener: q, log: slog.New(slog.DiscardHandler)}
+		l.Run(ctx, func(ctx context.Context, _ net.Conn) {
+			<-ctx.Done()
+			time.Sleep(time.Minute) // of the bubble's clock: Accept has returned long since
+			ended = true
+		})
+		if !ended {
+			t.Error("it returned before a connection was over")
+		}
+	})
 }

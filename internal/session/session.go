@@ -45,21 +45,27 @@ type Server struct {
 	o    Options
 	mu   sync.Mutex
 	live map[*live]struct{}
-	gone sync.WaitGroup
 	shut bool // no new logins: the gateway drains
+
+	before int           // connections that came before the drain, and are still there
+	gone   chan struct{} // closed with the last of them, where a drain waits; nil where none does
 }
 
 // live is one session in the register.
 type live struct {
 	peer       string // the client's host, while it has not logged in
-	principal  string
 	connection string
+	late       bool // came while the gateway drains, to be told so: nobody waits for it
 	end        context.CancelCauseFunc
 	drain      func()
 }
 
 // refusalTime is how long a client has to log in, only to be told that there is no room.
 const refusalTime = time.Second
+
+// leastOpen is how long a login to a backend may take, however much of its time the client has used up: a client that is
+// slow with its token is not told that its backend is.
+const leastOpen = 2 * time.Second
 
 var past = time.Unix(1, 0)
 
@@ -79,7 +85,8 @@ func (s *Server) Serve(ctx context.Context, conn net.Conn, p wire.Protocol, h wi
 	if full != nil {
 		patience = min(patience, refusalTime)
 	}
-	_ = conn.SetDeadline(s.o.Gate.Clock().Add(patience))
+	by := s.o.Gate.Clock().Add(patience) // for all of the login, not for each of its steps
+	_ = conn.SetDeadline(by)
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(past) }) // a client that says nothing holds nobody up
 	var sess wire.Session
 	err := s.survive(func() (err error) {
@@ -92,21 +99,44 @@ func (s *Server) Serve(ctx context.Context, conn net.Conn, p wire.Protocol, h wi
 		return
 	}
 	if full != nil {
-		sess.Refuse(full)
+		s.refuse(conn, sess, full)
 		return
 	}
-	g, principal, err := s.login(ctx, conn, p, sess, h.Limits)
+	var g *gate.Gate
+	var principal *access.Principal
+	err = s.survive(func() (err error) {
+		g, principal, err = s.login(ctx, by, conn, p, sess, h.Limits)
+		return err
+	})
 	if err != nil {
-		sess.Refuse(err)
+		s.refuse(conn, sess, err)
 		return
 	}
-	err = s.survive(func() error { return s.run(ctx, me, conn, sess, g, principal) })
-	g.Close(sess.Farewell(), err)
+	err = s.survive(func() error { return s.run(ctx, by, me, conn, sess, g, principal) })
+	s.close(g, sess, err)
 	if err != nil {
 		s.o.Log.Info("session ended", "session", g.Caller().Session, "connection", g.Connection().Name, "reason", err.Error())
-		_ = conn.SetDeadline(s.o.Gate.Clock().Add(time.Second))
-		sess.Refuse(err)
+		s.refuse(conn, sess, err)
 	}
+}
+
+// close puts the end on record, whatever becomes of the goodbye.
+func (s *Server) close(g *gate.Gate, sess wire.Session, why error) {
+	var farewell []byte
+	_ = s.survive(func() error {
+		farewell = sess.Farewell()
+		return nil
+	})
+	g.Close(farewell, why)
+}
+
+// refuse tells the client why, where it can still be told within a second.
+func (s *Server) refuse(conn net.Conn, sess wire.Session, why error) {
+	_ = conn.SetDeadline(s.o.Gate.Clock().Add(time.Second))
+	_ = s.survive(func() error {
+		sess.Refuse(why)
+		return nil
+	})
 }
 
 // survive turns a panic into the end of one session: a fault of the gateway's own that one client found must not be
@@ -121,10 +151,13 @@ func (s *Server) survive(f func() error) (err error) {
 	return f()
 }
 
-// login verifies the token and opens the gate: promise 1 is kept here, and in gate.Open.
-func (s *Server) login(ctx context.Context, conn net.Conn, p wire.Protocol, sess wire.Session, l gate.Limits) (*gate.Gate, *access.Principal, error) {
+// login verifies the token, in the time that is left of the login, and opens the gate: promise 1 is kept here, and in
+// gate.Open.
+func (s *Server) login(ctx context.Context, by time.Time, conn net.Conn, p wire.Protocol, sess wire.Session, l gate.Limits) (*gate.Gate, *access.Principal, error) {
 	claim := sess.Login()
-	principal, err := s.o.Identity.Verify(ctx, claim.Token)
+	verifying, done := context.WithTimeout(ctx, by.Sub(s.o.Gate.Clock()))
+	defer done()
+	principal, err := s.o.Identity.Verify(verifying, claim.Token)
 	claim.Token.Wipe()
 	if err != nil {
 		return nil, nil, s.refused(conn, p, claim, err)
@@ -136,6 +169,10 @@ func (s *Server) login(ctx context.Context, conn net.Conn, p wire.Protocol, sess
 	caller := gate.Caller{Session: id, Principal: principal, Peer: conn.RemoteAddr().String(), Protocol: p.Name}
 	g, err := gate.Open(ctx, s.o.Gate, caller, claim.Connection, wire.Connect(p.Name, claim.Connection), sess.Conn(), l)
 	if err != nil {
+		if g != nil { // ctx ended meanwhile: it is on record as opened
+			err = context.Cause(ctx)
+			g.Close(nil, err)
+		}
 		s.o.Log.Warn("login refused", "principal", principal.ID(), "connection", claim.Connection, "peer", caller.Peer, "reason", err.Error())
 		return nil, nil, err
 	}
@@ -159,14 +196,17 @@ func (s *Server) refused(conn net.Conn, p wire.Protocol, claim wire.Login, why e
 }
 
 // run logs in to the backend and relays until the client leaves, the token expires, or somebody ends the session.
-func (s *Server) run(ctx context.Context, me *live, conn net.Conn, sess wire.Session, g *gate.Gate, principal *access.Principal) error {
+func (s *Server) run(ctx context.Context, by time.Time, me *live, conn net.Conn, sess wire.Session, g *gate.Gate, principal *access.Principal) error {
 	if p := g.Connection().Type; p != g.Caller().Protocol {
 		return fault.New(fault.Denied, "session.run", "connection %s speaks another protocol than this listener", g.Connection().Name)
 	}
-	if err := s.admit(me, principal, g.Connection()); err != nil {
+	if err := s.admit(me, g.Connection()); err != nil {
 		return err
 	}
-	opening, done := context.WithTimeout(ctx, s.o.Login)
+	now := s.o.Gate.Clock()
+	left := max(by.Sub(now), leastOpen)
+	_ = conn.SetDeadline(now.Add(left))
+	opening, done := context.WithTimeout(ctx, left)
 	err := sess.Open(opening, g)
 	done()
 	if err != nil {
@@ -228,7 +268,9 @@ func (s *Server) enter(me *live) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.live[me] = struct{}{}
-	s.gone.Add(1)
+	if me.late = s.shut; !me.late {
+		s.before++
+	}
 	coming, same := 0, 0
 	for l := range s.live {
 		if l.peer != "" {
@@ -239,11 +281,11 @@ func (s *Server) enter(me *live) error {
 		}
 	}
 	switch {
-	case s.shut:
-		return errDraining
 	case same > max(s.o.Sessions/4, 16) || coming > s.o.Sessions: // strangers take no room from one another, nor from sessions
 		me.end(errFull)
 		return errFull
+	case s.shut:
+		return errDraining
 	case len(s.live)-coming >= s.o.Sessions:
 		return errFull
 	}
@@ -252,13 +294,20 @@ func (s *Server) enter(me *live) error {
 
 func (s *Server) leave(me *live) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	delete(s.live, me)
-	s.mu.Unlock()
-	s.gone.Done()
+	if me.late {
+		return
+	}
+	s.before--
+	if s.before == 0 && s.gone != nil {
+		close(s.gone)
+		s.gone = nil
+	}
 }
 
 // admit counts the sessions of a connection that has a limit of its own.
-func (s *Server) admit(me *live, p *access.Principal, c *access.Connection) error {
+func (s *Server) admit(me *live, c *access.Connection) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := 0
@@ -274,7 +323,7 @@ func (s *Server) admit(me *live, p *access.Principal, c *access.Connection) erro
 	if s.within() >= s.o.Sessions {
 		return errFull
 	}
-	me.peer, me.principal, me.connection = "", p.ID(), c.Name
+	me.peer, me.connection = "", c.Name
 	return nil
 }
 
@@ -325,7 +374,8 @@ func (s *Server) End(why error) {
 }
 
 // Drain refuses new logins, asks every session to end when its transaction does, and waits. When ctx ends first, the
-// rest are ended where they are.
+// rest are ended where they are. It does not wait for connections that come meanwhile, only to be refused: they end with
+// the ctx that they are served with.
 func (s *Server) Drain(ctx context.Context) {
 	s.mu.Lock()
 	s.shut = true
@@ -336,18 +386,27 @@ func (s *Server) Drain(ctx context.Context) {
 			l.end(errDraining)
 		}
 	}
+	done := s.empty()
 	s.mu.Unlock()
-	done := make(chan struct{})
-	go func() {
-		s.gone.Wait()
-		close(done)
-	}()
 	select {
 	case <-done:
 	case <-ctx.Done():
 		s.End(errDraining)
 		<-done
 	}
+}
+
+// empty returns what is closed when every connection from before the drain is gone. s.mu is held.
+func (s *Server) empty() <-chan struct{} {
+	if s.before == 0 {
+		done := make(chan struct{})
+		close(done)
+		return done
+	}
+	if s.gone == nil {
+		s.gone = make(chan struct{})
+	}
+	return s.gone
 }
 
 func (s *Server) debug(what string, conn net.Conn, err error) {

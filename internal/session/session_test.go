@@ -52,8 +52,12 @@ func (p *plain) Refuse(err error) {
 	_, _ = io.WriteString(p.conn, "refused: "+say+"\n")
 }
 
-func (p *plain) Open(_ context.Context, g *gate.Gate) error {
+func (p *plain) Open(ctx context.Context, g *gate.Gate) error {
 	p.g = g
+	if p.login.Connection == "hung" { // its backend does not answer
+		<-ctx.Done()
+		return fault.New(fault.Unavailable, "plain", "the backend does not answer")
+	}
 	return g.Show([]byte("welcome\n"))
 }
 
@@ -98,12 +102,13 @@ type house struct {
 	refs   int
 	log    strings.Builder
 	conns  map[string]access.Connection
-	verify func(token string) (*access.Principal, error)
+	verify func(ctx context.Context, token string) (*access.Principal, error)
+	rules  func() // what the authority does before it answers
 }
 
 func open(t *testing.T, change func(*Options)) *house {
-	h := &house{conns: map[string]access.Connection{"db": {Name: "db", Type: "plain"}, "small": {Name: "small", Type: "plain", MaxSessions: 2}, "other": {Name: "other", Type: "another"}}}
-	h.verify = func(token string) (*access.Principal, error) {
+	h := &house{conns: map[string]access.Connection{"db": {Name: "db", Type: "plain"}, "small": {Name: "small", Type: "plain", MaxSessions: 2}, "other": {Name: "other", Type: "another"}, "hung": {Name: "hung", Type: "plain"}}}
+	h.verify = func(_ context.Context, token string) (*access.Principal, error) {
 		if token != "good" {
 			return nil, fault.New(fault.Unauthenticated, "test", "%s is not good", token)
 		}
@@ -127,6 +132,9 @@ func open(t *testing.T, change func(*Options)) *house {
 
 func (h *house) Version() (uint64, error) { return 1, nil }
 func (h *house) Rules(_ *access.Principal, name string) (gate.Rules, *access.Connection, error) {
+	if h.rules != nil {
+		h.rules()
+	}
 	c, ok := h.conns[name]
 	if !ok {
 		return nil, nil, fault.New(fault.Denied, "test", "no role of yours reaches it")
@@ -153,8 +161,8 @@ func (h *house) Append(e *access.Event) (uint64, error) {
 }
 func (*house) Barrier(uint64) error { return nil }
 
-func (h *house) Verify(_ context.Context, token access.Secret) (*access.Principal, error) {
-	return h.verify(string(token.Reveal()))
+func (h *house) Verify(ctx context.Context, token access.Secret) (*access.Principal, error) {
+	return h.verify(ctx, string(token.Reveal()))
 }
 
 func (h *house) kinds(k access.EventKind) []access.Event {
@@ -215,7 +223,7 @@ func TestEveryRefusedLoginSoundsTheSame(t *testing.T) {
 		h := open(t, nil)
 		causes := []error{fault.New(fault.Unauthenticated, "t", "expired"), fault.New(fault.Unavailable, "t", "no keys"), errors.New("broken"), fault.New(fault.Denied, "t", "unknown issuer")}
 		for i, cause := range causes {
-			h.verify = func(string) (*access.Principal, error) { return nil, cause }
+			h.verify = func(context.Context, string) (*access.Principal, error) { return nil, cause }
 			g, said := h.login(t.Context(), "db", "secret-token")
 			ref := "r" + strconv.Itoa(i+1)
 			want(t, said, "refused: authentication failed (ref "+ref+")")
@@ -425,6 +433,120 @@ func TestExpiryOfAClientThatDoesNotRead(t *testing.T) {
 		}
 		if e := h.kinds(access.EventSessionClosed); len(e) != 1 || !strings.Contains(e[0].Reason, "expired") {
 			t.Errorf("recorded %+v", e)
+		}
+	})
+}
+
+// TestOneDeadlineForAllOfTheLogin: a client that is slow with its token does not get the time again for each step, and a
+// backend has two seconds all the same.
+func TestOneDeadlineForAllOfTheLogin(t *testing.T) {
+	for _, c := range []struct{ slow, ends time.Duration }{
+		{10 * time.Second, 15 * time.Second}, {14 * time.Second, 16 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := open(t, nil)
+			begin := time.Now()
+			g := h.connect(t.Context())
+			time.Sleep(c.slow)
+			want(t, g.ask("hung good"), "refused: the backend does not answer")
+			if d := time.Since(begin); d != c.ends {
+				t.Errorf("after %v of silence the login took %v, want %v", c.slow, d, c.ends)
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		h := open(t, nil)
+		h.verify = func(ctx context.Context, _ string) (*access.Principal, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		begin := time.Now()
+		g := h.connect(t.Context())
+		time.Sleep(5 * time.Second)
+		want(t, g.ask("db good"), "refused: authentication failed (ref r1)")
+		if d := time.Since(begin); d != 15*time.Second {
+			t.Errorf("a token was looked at until %v after accept", d)
+		}
+	})
+}
+
+// TestPanicInLogin: a fault that a token or a rule finds ends one connection, and nobody else's session.
+func TestPanicInLogin(t *testing.T) {
+	for name, set := range map[string]func(h *house){
+		"token": func(h *house) {
+			h.verify = func(context.Context, string) (*access.Principal, error) { panic("a token") }
+		},
+		"rules": func(h *house) { h.rules = func() { panic("a rule") } },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := open(t, nil)
+				other, said := h.login(t.Context(), "db", "good")
+				want(t, said, "welcome")
+				set(h)
+				g, said := h.login(t.Context(), "db", "good")
+				if !strings.HasPrefix(said, "refused: ") {
+					t.Errorf("heard %q", said)
+				}
+				want(t, g.hear(), "EOF")
+				want(t, other.ask("still here"), "still here")
+				other.leave()
+				synctest.Wait()
+				if h.Count() != 0 {
+					t.Errorf("%d connections are left", h.Count())
+				}
+			})
+		})
+	}
+}
+
+// TestEndWhileLoggingIn: a session that is ended between its record and its first byte is recorded as closed too, and its
+// client hears why.
+func TestEndWhileLoggingIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := open(t, nil)
+		h.rules = func() { h.End(fault.New(fault.Unavailable, "test", "the gateway is locked")) }
+		_, said := h.login(t.Context(), "db", "good")
+		want(t, said, "refused: the gateway is locked")
+		synctest.Wait()
+		opened, closed := h.kinds(access.EventSessionOpened), h.kinds(access.EventSessionClosed)
+		if len(opened) != 1 || len(closed) != 1 || closed[0].Session != opened[0].Session {
+			t.Errorf("opened %+v, closed %+v", opened, closed)
+		}
+	})
+}
+
+// TestComingWhileItDrains: connections that come and go around a drain, which it refuses, neither hold it up nor break
+// its count; a second drain returns as well.
+func TestComingWhileItDrains(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := open(t, func(o *Options) { o.Sessions = 100 })
+		busy, _ := h.login(t.Context(), "db", "good")
+		want(t, busy.ask("begin"), "begin")
+		done := make(chan struct{}, 2)
+		for range cap(done) {
+			go func() {
+				h.Drain(t.Context())
+				done <- struct{}{}
+			}()
+		}
+		synctest.Wait()
+		var strangers []*guest
+		for range 20 {
+			strangers = append(strangers, h.connect(t.Context()))
+		}
+		synctest.Wait()
+		want(t, busy.ask("commit"), "commit")
+		want(t, busy.hear(), "refused: drained")
+		<-done
+		<-done
+		for _, g := range strangers {
+			g.leave()
+		}
+		synctest.Wait()
+		h.Drain(t.Context())
+		if h.Count() != 0 {
+			t.Errorf("%d connections are left", h.Count())
 		}
 	})
 }

@@ -76,7 +76,7 @@ func (g *Gate) intend(h *Handle, r Request, v access.Verdict, approval string) (
 	}
 	permit := g.mint(i, seq, r.From, r.To, g.masks != nil && !r.Clear)
 	s := &g.slots[i]
-	s.asked, s.version, s.handle, s.params, s.approved = e.Time, g.version, h, r.Params, approval != "" || r.Prepare
+	s.asked, s.version, s.handle, s.params, s.approved, s.estimate = e.Time, g.version, h, r.Params, approval != "" || r.Prepare, g.estimated
 	return permit, nil
 }
 
@@ -156,7 +156,7 @@ func (g *Gate) AskOwn(o Own) (Permit, error) {
 	return p, nil
 }
 
-// saying words an action for a refusal: "orders-db/public.customers: Drop".
+// saying words an action for a refusal: "DropTable on orders-db/public.customers".
 func saying(a access.Action) string {
 	_, verb, ok := strings.Cut(a.Name, ":")
 	if !ok {
@@ -266,6 +266,3 @@ func (g *Gate) recordParams(h *Handle, params []any) []string {
 	}
 	return out
 }
-
-// errGone is the cause of a hold that the client left.
-var errGone = fault.New(fault.Pending, "gate.hold", "the client left before a reviewer answered")

@@ -95,7 +95,9 @@ func (l Lease) Interrupt(ctx context.Context, action string, send func(context.C
 	status := access.StatusOK
 	conn, err := l.dial(ctx)
 	if err == nil {
+		stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(past) })
 		err = errors.Join(send(ctx, conn), conn.Close())
+		stop()
 	}
 	if err != nil {
 		status = access.StatusError

@@ -28,15 +28,16 @@ type Gate struct {
 	out     net.Conn
 	backend *Backend
 
-	slots   []slot
-	actions uint64       // numbered from 1
-	event   access.Event // reused: the recorder keeps no reference
-	input   access.Input // reused
-	batch   batch
-	ending  sync.Mutex // guards closed: an Interrupt comes before the end, or not at all
-	closed  bool
-	failed  error         // why a flush did not send what was staged
-	beside  atomic.Uint64 // messages to the backend beside the session
+	slots     []slot
+	actions   uint64       // numbered from 1
+	event     access.Event // reused: the recorder keeps no reference
+	input     access.Input // reused
+	estimated *int64       // what the last decision was told
+	batch     batch
+	ending    sync.Mutex // guards closed: an Interrupt comes before the end, or not at all
+	closed    bool
+	failed    error         // why a flush did not send what was staged
+	beside    atomic.Uint64 // messages to the backend beside the session
 }
 
 // Open asks whether the caller may connect, and puts the answer on record: a session that may not is refused here, before
@@ -177,12 +178,12 @@ func (g *Gate) decide(h *Handle, params []any, estimate func() *int64) access.Ve
 	if h.static {
 		return h.verdict
 	}
-	var estimated *int64
+	g.estimated = nil
 	if e, ok := g.rules.(Estimator); ok && estimate != nil && e.Estimates(h.st) {
-		estimated = estimate()
+		g.estimated = estimate()
 	}
 	g.input = access.Input{Principal: g.caller.Principal, Connection: g.conn.Name, Type: g.conn.Type,
-		Params: params, Now: g.clock(), Estimated: estimated}
+		Params: params, Now: g.clock(), Estimated: g.estimated}
 	return g.rules.Decide(h.st, &g.input)
 }
 

@@ -56,6 +56,9 @@ func (g *Gate) wait(ctx context.Context, a access.Approval, r Request) (access.A
 	return a, err
 }
 
+// errGone is the cause of a hold that the client left.
+var errGone = fault.New(fault.Pending, "gate.hold", "the client left before a reviewer answered")
+
 // spend decides again and uses the approval up. An approval never lifts a denial, and a statement that asks for other
 // reviewers than those who answered is refused.
 func (g *Gate) spend(ctx context.Context, h *Handle, r Request, a access.Approval, digest string) (string, access.Verdict, error) {

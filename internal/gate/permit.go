@@ -38,7 +38,8 @@ type slot struct {
 	version  uint64  // of the policies it was asked under
 	handle   *Handle // what was decided; nil for the gateway's own
 	params   []any
-	approved bool // a reviewer's approval was spent on it
+	estimate *int64 // the rows that were estimated, where the decision read them
+	approved bool   // a reviewer's approval was spent on it
 }
 
 // Rewrite names a rendering that is sent in place of the judged bytes. The list is closed: each has its own test in the
@@ -49,7 +50,6 @@ type Rewrite uint8
 const (
 	RewriteOwn    Rewrite = iota + 1 // a statement of the gateway's own list
 	RewriteReject                    // a fixed text that the backend itself rejects, in place of what was refused
-	RewriteName                      // the same statement under the gateway's name for it
 )
 
 // vacancy finds a free slot. It is looked for before an intent is recorded: an intent that gets no permit would never have
@@ -121,7 +121,7 @@ func (g *Gate) Done(p Permit, o Outcome) error {
 		e.Backend = now.Sub(s.sent)
 	}
 	e.Time = now
-	s.stage = free
+	*s = slot{gen: s.gen} // what it held of parameters goes too
 	_, err := g.svc.Recorder.Append(e)
 	return err
 }

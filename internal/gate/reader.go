@@ -206,20 +206,30 @@ func Await(ctx context.Context, want, other *Reader, now time.Time) (bool, error
 // what it takes in by the message limit.
 func (b *Reader) Watch(gone func()) (stop func()) {
 	done := make(chan struct{})
+	var stopped atomic.Bool
 	b.due = time.Time{}
 	_ = b.conn.SetReadDeadline(time.Time{})
 	go func() {
 		defer close(done)
 		for b.w-b.r < b.max/2 {
-			if err := b.Fill(1); err != nil {
-				if !errors.Is(err, os.ErrDeadlineExceeded) {
-					gone()
-				}
+			err := b.Fill(1)
+			switch {
+			case err == nil:
+			case !errors.Is(err, os.ErrDeadlineExceeded):
+				gone()
 				return
+			case stopped.Load():
+				return
+			default: // nudged: it goes on watching
+				_ = b.conn.SetReadDeadline(time.Time{})
+				if stopped.Load() {
+					return
+				}
 			}
 		}
 	}()
 	return func() {
+		stopped.Store(true)
 		_ = b.conn.SetReadDeadline(past)
 		<-done
 		b.due = past

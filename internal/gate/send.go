@@ -27,7 +27,7 @@ func (g *Gate) Stage(p Permit) error {
 			return err
 		}
 	}
-	g.spend1(p, s)
+	g.mark(p, s)
 	return nil
 }
 
@@ -44,16 +44,17 @@ func (g *Gate) shares(s *slot) bool {
 // StageRewrite takes frame in place of the judged bytes of p. why must be one of the listed rewrites.
 func (g *Gate) StageRewrite(p Permit, why Rewrite, frame []byte) error {
 	s := g.look(p)
-	if s == nil || s.stage != minted || why < RewriteOwn || why > RewriteName || s.own != (why == RewriteOwn || why == RewriteReject) {
+	if s == nil || s.stage != minted || !s.own || why != RewriteOwn && why != RewriteReject {
 		return errPermit("gate.StageRewrite: not a fresh permit of this session, or not a listed rewrite")
 	}
 	g.materialise()
 	g.batch.copied = append(g.batch.copied, frame...)
-	g.spend1(p, s)
+	g.mark(p, s)
 	return g.bounded()
 }
 
-func (g *Gate) spend1(p Permit, s *slot) {
+// mark notes that p is staged.
+func (g *Gate) mark(p Permit, s *slot) {
 	s.stage = spent
 	g.batch.seq = max(g.batch.seq, s.seq)
 	g.batch.permits = append(g.batch.permits, p)
@@ -83,6 +84,10 @@ func (g *Gate) ControlOwn(frame []byte) error {
 // take extends the range, or copies where the bytes do not follow it.
 func (g *Gate) take(from, to int64) error {
 	b := &g.batch
+	bytes := g.client.span(from, to)
+	if bytes == nil {
+		return errPermit("gate.take: the judged bytes are no longer held")
+	}
 	switch {
 	case len(b.copied) == 0 && b.from == b.to:
 		b.from, b.to = from, to
@@ -91,10 +96,6 @@ func (g *Gate) take(from, to int64) error {
 		b.to = to
 	default:
 		g.materialise()
-		bytes := g.client.span(from, to)
-		if bytes == nil {
-			return errPermit("gate.take: the judged bytes are no longer held")
-		}
 		b.copied = append(b.copied, bytes...)
 	}
 	return g.bounded()
@@ -148,6 +149,10 @@ func (g *Gate) Flush() error {
 	if b.from != b.to {
 		bytes = g.client.span(b.from, b.to)
 	}
+	if bytes == nil {
+		g.failed = errPermit("gate.Flush: the judged bytes are no longer held")
+		return g.failed
+	}
 	for _, p := range b.permits {
 		if s := g.look(p); s != nil {
 			s.stage, s.sent = flushed, now
@@ -159,6 +164,15 @@ func (g *Gate) Flush() error {
 		return fault.Wrap(fault.Backend, "gate.Flush", err, "the backend closed the connection")
 	}
 	return nil
+}
+
+// Commit waits until the intent of p would survive the death of the process, for what is not sent by Flush.
+func (g *Gate) Commit(p Permit) error {
+	s := g.look(p)
+	if s == nil {
+		return errPermit("gate.Commit: not a permit of this session")
+	}
+	return g.svc.Recorder.Barrier(s.seq)
 }
 
 // stale is how long a permit may be staged before it is decided again: a client chooses when its pipeline ends.
@@ -182,7 +196,7 @@ func (g *Gate) stillPermitted(now time.Time) error {
 		if s.version == g.version && now.Sub(s.asked) < stale {
 			continue
 		}
-		v := g.decide(s.handle, s.params, nil)
+		v := g.decide(s.handle, s.params, func() *int64 { return s.estimate })
 		if v.Effect == access.Deny || v.Effect == access.Approve && !s.approved || s.handle.oracle != "" ||
 			s.version != g.version && g.masks != nil {
 			return errStale

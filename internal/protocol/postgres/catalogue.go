@@ -36,6 +36,7 @@ type catalogue struct {
 	now     *pgsql.Catalogue
 	at      time.Time
 	reading bool
+	change  uint64 // grows when a session here changed the objects
 }
 
 // of returns the entry for the backend of g's connection: the same objects seen by the same role.
@@ -64,13 +65,15 @@ func (c *catalogues) get(ctx context.Context, s *session) (*pgsql.Catalogue, err
 		now := e.now
 		due := age > maxAge/2 && !e.reading
 		e.reading = e.reading || due
+		change := e.change
 		e.mu.Unlock()
 		if due {
-			c.readBehind(ctx, s, e)
+			c.readBehind(ctx, s, e, change)
 		}
 		return now, nil
 	}
 	defer e.mu.Unlock()
+	start := c.clock()
 	r, err := c.reader(s)
 	if err != nil {
 		return nil, err
@@ -79,12 +82,16 @@ func (c *catalogues) get(ctx context.Context, s *session) (*pgsql.Catalogue, err
 	if err != nil {
 		return nil, err
 	}
-	e.take(cat, c.clock())
+	e.take(cat, start, e.change)
 	return cat, nil
 }
 
 // take keeps a newly read catalogue; one with the same content keeps its identity, so that what was cached under it stays.
-func (e *catalogue) take(cat *pgsql.Catalogue, at time.Time) {
+// What was read across a change that a session here made is dropped: it may be from before.
+func (e *catalogue) take(cat *pgsql.Catalogue, at time.Time, change uint64) {
+	if change != e.change {
+		return
+	}
 	if e.now == nil || e.now.Version() != cat.Version() {
 		e.now = cat
 	}
@@ -92,7 +99,8 @@ func (e *catalogue) take(cat *pgsql.Catalogue, at time.Time) {
 }
 
 // readBehind reads the catalogue while the old one is still in use.
-func (c *catalogues) readBehind(ctx context.Context, s *session, e *catalogue) {
+func (c *catalogues) readBehind(ctx context.Context, s *session, e *catalogue, change uint64) {
+	start := c.clock()
 	r, err := c.reader(s)
 	ctx = context.WithoutCancel(ctx)
 	go func() {
@@ -104,7 +112,7 @@ func (c *catalogues) readBehind(ctx context.Context, s *session, e *catalogue) {
 		defer e.mu.Unlock()
 		e.reading = false
 		if err == nil {
-			e.take(cat, c.clock())
+			e.take(cat, start, change)
 		}
 	}()
 }
@@ -114,6 +122,7 @@ func (c *catalogues) stale(g *gate.Gate) {
 	e := c.of(g)
 	e.mu.Lock()
 	e.at = time.Time{}
+	e.change++
 	e.mu.Unlock()
 }
 
@@ -130,7 +139,12 @@ func (c *catalogues) reader(s *session) (catalogueReader, error) {
 	return catalogueReader{aside: aside, lease: s.g.Lease(), name: s.g.Connection().Name}, err
 }
 
-func (r catalogueReader) read(ctx context.Context) (*pgsql.Catalogue, error) {
+func (r catalogueReader) read(ctx context.Context) (_ *pgsql.Catalogue, err error) {
+	defer func() { // it may run beside every session: a fault in it must end none
+		if v := recover(); v != nil {
+			err = fault.New(fault.Internal, "postgres.catalogue: panic", "")
+		}
+	}()
 	ctx, done := context.WithTimeout(ctx, catalogueDue)
 	defer done()
 	cat, err := r.try(ctx)

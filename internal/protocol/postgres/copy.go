@@ -62,7 +62,7 @@ func (s *session) copyIn(ctx context.Context) error {
 			}
 			continue
 		}
-		if err := s.g.Flush(); err != nil {
+		if err := errors.Join(s.send(), s.g.Flush()); err != nil {
 			return err
 		}
 		other, err := gate.Await(ctx, in, s.be, s.g.Now())
@@ -94,7 +94,11 @@ func (s *session) copyFrame(r *run, kind byte, size int) (over bool, err error) 
 	case msgCopyDone, msgCopyFail:
 		err = s.g.Follow(r.permit, from, from+int64(size))
 		over = true
-	case msgFlush, msgSync: // the server ignores them here
+		if err == nil && s.due().kind == msgExecute { // the server says how it went at the client's Sync, which is not read yet
+			err = s.g.ControlOwn([]byte{msgFlush, 0, 0, 0, 4})
+		}
+	case msgFlush, msgSync: // the server ignores them here: nothing is due for them
+		err = s.g.Control(from, from+int64(size))
 	case msgTerminate:
 		return true, fault.New(fault.Malformed, "postgres.copyIn", "the client left in the middle of a COPY")
 	default:

@@ -117,7 +117,10 @@ func (s *session) more(ctx context.Context) error {
 		return s.copyIn(ctx)
 	}
 	need := 1
-	if _, size, ok, _ := peekHead(s.be.Unread()); ok && size <= s.limits.Message {
+	if kind, size, ok, _ := peekHead(s.be.Unread()); ok && !s.streams(kind, size) {
+		if size > s.limits.Message {
+			return fault.New(fault.Backend, "postgres.more", "a row of %d bytes must be held to be masked or recorded, and limits.max_message is %d", size, s.limits.Message)
+		}
 		need = size
 	}
 	return s.fill(ctx, need)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 
+	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
 )
 
@@ -18,6 +19,9 @@ func (s *session) estimate(ctx context.Context, u *understood) func() *int64 {
 		plan, err := s.ownText(ctx, gate.Own{Name: estimateName, Text: estimatePrefix + u.h.Recorded()}, estimatePrefix+u.a.Text, msgSync)
 		s.heard()
 		if err != nil {
+			if fault.KindOf(err) == fault.Backend {
+				s.cut = err
+			}
 			return nil
 		}
 		return plannedRows(plan)

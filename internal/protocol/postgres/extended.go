@@ -191,8 +191,8 @@ func (s *session) execute(ctx context.Context, f frame) error {
 		fields: p.stmt.rows, masks: s.g.Masks(), rebuilt: s.hides(p.u).rows}})
 	p.permit = gate.Permit{}
 	s.effectsBefore(p.u)
-	if changesNames(p.u.a) {
-		return s.settle(ctx) // the next message may use the names
+	if changesNames(p.u.a) || p.u.a.Copy != nil && p.u.a.Copy.FromClient {
+		return s.settle(ctx) // the next message may use the names, or be a row
 	}
 	return s.bounded(ctx)
 }
@@ -264,17 +264,23 @@ func (s *session) refuseExtended(ctx context.Context, why error) error {
 	if s.fatal(ctx, why) {
 		return why
 	}
+	if errors.Is(why, errSkipped) {
+		return nil
+	}
 	if s.g.Stale() { // what stands before it may not leave either: the refusal is for all of it
 		s.unsend()
 	}
 	if s.synced && s.state.tx == txIdle && len(s.queue) == s.head {
 		s.skipping = true
 		s.out = appendError(s.out, "ERROR", why)
-		return nil // goes out with the ReadyForQuery, or before the next wait
+		return s.send() // at once, as a server does: the client may wait for it before it says Sync
 	}
 	err := s.reject(ctx, why, appendParse(nil, ownName, rejectText), expect{kind: msgParse, reject: why})
 	s.skipping = true
-	return err
+	if err != nil {
+		return err
+	}
+	return s.settle(ctx)
 }
 
 // Bounds of what is sent before answers are taken in.

@@ -37,7 +37,7 @@ func appendFrame(dst []byte, kind byte, body []byte) []byte {
 	return append(dst, body...)
 }
 
-// open appends a header whose length close fills in.
+// openFrame appends a header whose length closeFrame fills in.
 func openFrame(dst []byte, kind byte) ([]byte, int) {
 	at := len(dst) + 1
 	return append(dst, kind, 0, 0, 0, 0), at

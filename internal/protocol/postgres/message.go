@@ -36,7 +36,6 @@ const (
 	ansError            = 'E'
 	ansCopyIn           = 'G'
 	ansCopyOut          = 'H'
-	ansCopyBoth         = 'W'
 	ansEmptyQuery       = 'I'
 	ansNotice           = 'N'
 	ansNoData           = 'n'

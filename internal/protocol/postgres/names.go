@@ -41,10 +41,19 @@ func (s *session) checkPortalName(name string) error {
 	if s.portals[name] != nil || s.cursors[name] != nil {
 		return sayCode("42P03", fault.Conflict, "cursor \""+name+"\" already exists", "")
 	}
-	if len(s.portals) >= maxPortals {
+	if len(s.portals)+len(s.cursors) >= maxPortals || s.boundBytes() > maxNamedBytes {
 		return sayCode("53400", fault.Unavailable, "too many open portals in this session", "Close those that are done.")
 	}
 	return nil
+}
+
+// boundBytes is about what the portals hold of parameters.
+func (s *session) boundBytes() int64 {
+	var n int64
+	for _, p := range s.portals {
+		n += p.to - p.from
+	}
+	return n
 }
 
 // checkRoom refuses a named statement beyond what a session may hold.

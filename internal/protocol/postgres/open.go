@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -24,10 +25,19 @@ var startupParams = []string{
 	"client_min_messages", "geqo", "default_transaction_isolation", "default_transaction_read_only",
 }
 
+// weightyParams are those of startupParams that need the permission to alter a setting; the others are as harmless as the
+// settings that everybody may SET.
+var weightyParams = []string{"search_path", "geqo", "default_transaction_isolation", "default_transaction_read_only"}
+
 // refusedStartup refuses what would open another kind of session, or one whose statements could not be judged.
 func refusedStartup(st *startup) error {
+	seen := map[string]bool{}
 	for _, p := range st.params {
 		name, value := strings.ToLower(p[0]), p[1]
+		if seen[name] {
+			return sayCode("08P01", fault.Malformed, "the startup parameter \""+name+"\" is given twice", "")
+		}
+		seen[name] = true
 		switch {
 		case name == "user" || name == "database":
 		case name == "replication":
@@ -150,7 +160,8 @@ func backendRefused(connection string, err error) error {
 // Open implements wire.Session.
 func (s *session) Open(ctx context.Context, g *gate.Gate) error {
 	s.g = g
-	if err := s.startupSettings(ctx); err != nil {
+	settings, err := s.startupSettings(ctx)
+	if err != nil {
 		return err
 	}
 	o, err := dial(ctx, g.Lease(), runtimeParams(s.startup))
@@ -163,27 +174,55 @@ func (s *session) Open(ctx context.Context, g *gate.Gate) error {
 	if err := s.state.checkEncoding(); err != nil {
 		return err
 	}
+	if err := s.startupDone(settings); err != nil {
+		return err
+	}
 	key, err := s.p.cancels.add(s, target{lease: g.Lease(), pid: o.pid, secret: o.secret})
 	if err != nil {
 		return err
 	}
 	s.key = key
-	return g.Show(welcome(o.params, key))
-}
-
-// startupSettings asks for the settings of the StartupMessage that need the same permission as a SET.
-func (s *session) startupSettings(ctx context.Context) error {
-	path := s.startup.get("search_path")
-	if path == "" {
-		return nil
-	}
-	st := access.Statement{Text: "SET search_path (at startup)", Normal: "SET search_path", Bounded: true,
-		Actions: []access.Action{{Name: pgsql.Prefix + "AlterSetting", Resource: access.Resource(s.g.Connection().Name)}}}
-	permit, err := s.g.Ask(ctx, s.g.Judge(&st), gate.Request{})
-	if err != nil {
+	if err := g.Show(welcome(o.params, key)); err != nil {
+		s.p.cancels.remove(key)
 		return err
 	}
-	return s.g.Done(permit, gate.Outcome{Status: access.StatusOK})
+	return nil
+}
+
+// startupSettings asks for the settings of the StartupMessage as for a SET of each, and puts them on record before the
+// login sends them. The zero permit means that there are none.
+func (s *session) startupSettings(ctx context.Context) (gate.Permit, error) {
+	params := runtimeParams(s.startup)
+	if len(params) == 0 {
+		return gate.Permit{}, nil
+	}
+	st := access.Statement{Bounded: true}
+	for _, name := range slices.Sorted(maps.Keys(params)) {
+		verb := "SetConfig"
+		if slices.Contains(weightyParams, name) {
+			verb = "AlterSetting"
+		}
+		st.Text += "SET " + name + " = '"
+		at := len(st.Text)
+		st.Text += params[name]
+		st.Literals = append(st.Literals, access.Span{Start: at, End: len(st.Text)})
+		st.Text += "'; "
+		st.Normal += "SET " + name + "; "
+		st.Actions = append(st.Actions, access.Action{Name: pgsql.Prefix + verb, Resource: access.Resource(s.g.Connection().Name)})
+	}
+	permit, err := s.g.Ask(ctx, s.g.Judge(&st), gate.Request{})
+	if err != nil {
+		return permit, err
+	}
+	return permit, s.g.Commit(permit)
+}
+
+// startupDone puts on record that the login took the settings.
+func (s *session) startupDone(p gate.Permit) error {
+	if p.Zero() {
+		return nil
+	}
+	return s.g.Done(p, gate.Outcome{Status: access.StatusOK})
 }
 
 // welcome is AuthenticationOk, the server's parameters, the gateway's own cancel key, and ReadyForQuery.

@@ -159,15 +159,13 @@ func (s *session) hold(ctx context.Context, a access.Approval) (context.Context,
 	_ = s.send()
 	held, cancel := context.WithCancelCause(ctx)
 	s.holding.Store(&cancel)
-	stop := s.g.Client().Watch(func() { cancel(errLeft) })
+	stop := s.g.Client().Watch(func() { cancel(nil) })
 	return held, func() {
 		s.holding.Store(nil)
 		stop()
 		cancel(nil)
 	}
 }
-
-var errLeft = fault.New(fault.Pending, "postgres.hold", "the client left before a reviewer answered")
 
 // send writes what is ready for the client.
 func (s *session) send() error {

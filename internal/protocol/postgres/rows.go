@@ -131,7 +131,7 @@ func (s *session) captures(r *run) bool {
 	return n > 0 && (r.out.Result == nil || !r.out.Result.Truncated)
 }
 
-// row deals with a DataRow: the hot path of a result without masks is the first line.
+// row deals with a DataRow. Without masks it counts, and passes.
 func (s *session) row(e *expect, whole []byte) (bool, error) {
 	r := e.current()
 	if r == nil || (e.kind != msgQuery && e.kind != msgExecute) {

@@ -115,6 +115,7 @@ func (s *session) ask(ctx context.Context, u *understood, r gate.Request) (run, 
 	if hide.refuse != nil {
 		return run{}, s.g.Refuse(u.h, r.Params, hide.refuse)
 	}
+	r.Prepare = r.Prepare || u.a.Prepare != nil // EXECUTE is asked for
 	r.Clear = !hide.rows
 	r.State = s.state.raw
 	r.Hold = s.hold
@@ -185,7 +186,10 @@ func (s *session) refuseQuery(ctx context.Context, why error) error {
 	if s.fatal(ctx, why) {
 		return why
 	}
-	if s.state.tx == txIdle {
+	if errors.Is(why, errSkipped) {
+		return nil
+	}
+	if s.state.tx == txIdle && s.synced {
 		s.out = appendReady(appendError(s.out, "ERROR", why), txIdle)
 		return s.send()
 	}

@@ -20,7 +20,6 @@ const (
 // connState is what the gateway knows of the backend session in which statements are judged.
 type connState struct {
 	tx       byte
-	strings  string // standard_conforming_strings as reported
 	encoding string // client_encoding as reported
 	readable string // an encoding that checkEncoding has found good
 	known    bool   // read is true of this moment
@@ -31,17 +30,14 @@ type connState struct {
 
 // learn takes what the server reported at login.
 func (c *connState) learn(params map[string]string) {
-	c.strings, c.encoding = params["standard_conforming_strings"], params["client_encoding"]
+	c.encoding = params["client_encoding"]
 }
 
 // report takes one ParameterStatus.
 func (c *connState) report(body []byte) {
 	s := scan{b: body}
 	name, value := string(s.text()), string(s.text())
-	switch name {
-	case "standard_conforming_strings":
-		c.strings = value
-	case "client_encoding":
+	if name == "client_encoding" {
 		c.encoding = value
 	}
 }
@@ -58,14 +54,14 @@ func (c *connState) checkEncoding() error {
 	return nil
 }
 
-// The statements of the gateway's own: the whole list.
+// The statements of the gateway's own: the whole list, with the estimate below.
 var (
 	ownState     = gate.Own{Name: pgsql.Prefix + "ReadState", Text: pgsql.StateQuery}
 	ownCatalogue = gate.Own{Name: pgsql.Prefix + "ReadCatalogue", Text: pgsql.CatalogueQuery}
 	ownReject    = gate.Own{Name: pgsql.Prefix + "Reject", Text: rejectText}
 )
 
-// The fifth: the planner's estimate of the rows that an update or delete would touch, which runs nothing of it.
+// The planner's estimate of the rows that an update or delete would touch, which runs nothing of it.
 const (
 	estimateName   = pgsql.Prefix + "Estimate"
 	estimatePrefix = "EXPLAIN (FORMAT JSON) "
@@ -104,7 +100,10 @@ func (s *session) readState(ctx context.Context) error {
 		if err := s.settle(ctx); err != nil {
 			return err
 		}
-		if s.skipping || s.state.tx == txFailed {
+		if s.skipping {
+			return errSkipped
+		}
+		if s.state.tx == txFailed {
 			return nil
 		}
 	}
@@ -126,6 +125,9 @@ func (s *session) readState(ctx context.Context) error {
 	s.state.encoding = read.ClientEncoding
 	return nil
 }
+
+// errSkipped means that an earlier message of the pipeline failed: the server skips this one, and so does the gateway.
+var errSkipped = fault.New(fault.Conflict, "postgres.readState", "skipped")
 
 // heard takes up what ReadyForQuery said to the gateway's own statement.
 func (s *session) heard() {
@@ -152,6 +154,7 @@ func (l *link) own(ctx context.Context, o gate.Own, end byte) ([]byte, error) {
 
 // ownText is own for a statement that holds a client's text: o.Text is what of it may be recorded.
 func (l *link) ownText(ctx context.Context, o gate.Own, text string, end byte) ([]byte, error) {
+	l.tx = 0 // what an earlier one was told is not of this moment
 	permit, err := l.g.AskOwn(o)
 	if err != nil {
 		return nil, err
@@ -185,8 +188,8 @@ func (l *link) ownAnswer(ctx context.Context, end byte) (value []byte, err error
 	var refused error
 	for {
 		kind, body, err := l.next(ctx)
-		if err != nil {
-			return nil, err
+		if err != nil { // what is left unread would be taken for the client's: there is no way on
+			return nil, fault.Wrap(fault.Backend, "postgres.own", err, "the database's answer to the gateway's own question was not read to its end")
 		}
 		switch kind {
 		case ansDataRow:
@@ -208,7 +211,7 @@ func (l *link) ownAnswer(ctx context.Context, end byte) (value []byte, err error
 			}
 			return value, refused
 		case ansError:
-			refused = sayCode("08006", fault.Backend, "the database refused the gateway's own question (SQLSTATE "+errorCode(body)+")",
+			refused = sayCode("08006", fault.NotFound, "the database refused the gateway's own question (SQLSTATE "+errorCode(body)+")",
 				"The backend's role must be able to read the system catalogues.")
 			if end == msgFlush { // the server now skips to the client's Sync: there is no way back into step
 				return nil, refused

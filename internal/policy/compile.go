@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"gatehouse/internal/access"
 )
@@ -48,8 +49,14 @@ type compiledPolicy struct {
 // Version returns the revision that the set was compiled for.
 func (s *Set) Version() uint64 { return s.version }
 
+// Defaults is what holds where documents say nothing.
+type Defaults struct {
+	Wait time.Duration // how long an approval may wait, 1 s to 24 h; 0 means 15 min
+}
+
 // compiler holds what is known while documents are compiled, and collects all problems.
 type compiler struct {
+	defaults   Defaults
 	vocabulary *vocabulary
 	conditions *language // of statements
 	callers    *language // of bindings
@@ -59,12 +66,20 @@ type compiler struct {
 	problems   []error
 }
 
+// Compile is Defaults.Compile with the defaults of Gatehouse.
+func Compile(d Documents, vocab []Vocabulary, revision uint64) (*Set, error) {
+	return Defaults{}.Compile(d, vocab, revision)
+}
+
 // Compile checks documents and compiles them. All problems are reported at once: the error joins a *Problem for each
 // (see Problems), and its kind is fault.Malformed. revision becomes the set's version.
-func Compile(d Documents, vocab []Vocabulary, revision uint64) (*Set, error) {
+func (f Defaults) Compile(d Documents, vocab []Vocabulary, revision uint64) (*Set, error) {
 	c, err := newCompiler(vocab)
 	if err != nil {
 		return nil, err
+	}
+	if c.defaults = f; f.Wait == 0 {
+		c.defaults.Wait = defaultWait
 	}
 	s := &Set{version: revision, vocabulary: c.vocabulary, connections: map[string]*connection{}}
 	c.compileIssuers(d.Issuers)

@@ -276,3 +276,39 @@ func many(n int) []*access.Policy {
 	}
 	return all
 }
+
+// TestDefaultWait: how long an approval waits is the policy's word, else the caller of Compile's, else 15 minutes; the
+// caller's is checked like a policy's.
+func TestDefaultWait(t *testing.T) {
+	own := approve("db:Delete", "*")
+	own.Expires = access.Duration(time.Minute)
+	for _, tc := range []struct {
+		name string
+		d    policy.Defaults
+		st   access.PolicyStatement
+		want time.Duration
+	}{
+		{"nobody says", policy.Defaults{}, approve("db:Delete", "*"), 15 * time.Minute},
+		{"the configuration says", policy.Defaults{Wait: time.Hour}, approve("db:Delete", "*"), time.Hour},
+		{"the policy says", policy.Defaults{Wait: time.Hour}, own, time.Minute},
+	} {
+		s, err := tc.d.Compile(world([]*access.Policy{pol("app", allow("db:*", "*"), tc.st)}, nil), vocab(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := s.Rules(caller(), "orders-db")
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := r.Decide(stmt(act("db:Delete", customers)), input())
+		if v.Effect != access.Approve || v.Approval.Lifetime != access.Duration(tc.want) {
+			t.Errorf("%s: %v for %v, want to wait for %v", tc.name, v.Effect, time.Duration(v.Approval.Lifetime), tc.want)
+		}
+	}
+	for _, wait := range []time.Duration{-1, time.Millisecond, 25 * time.Hour} {
+		d := world([]*access.Policy{pol("app", approve("db:Delete", "*"))}, nil)
+		if _, err := (policy.Defaults{Wait: wait}).Compile(d, vocab(), 1); err == nil {
+			t.Errorf("a default wait of %v compiles", wait)
+		}
+	}
+}

@@ -153,7 +153,7 @@ func (s *statementChecker) compileCondition() {
 func (s *statementChecker) compileApproval() {
 	s.out.wait = s.doc.Expires
 	if s.out.wait == 0 {
-		s.out.wait = access.Duration(defaultWait)
+		s.out.wait = access.Duration(s.defaults.Wait)
 	}
 	if d := time.Duration(s.out.wait); d < leastWait || d > longestWait {
 		s.add(s.path+".expires", "an approval may wait from %s to %s", leastWait, longestWait)

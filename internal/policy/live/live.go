@@ -26,6 +26,8 @@ type Source interface {
 type Options struct {
 	Poll  time.Duration // between two questions to the source; default 1 s
 	Lease time.Duration // how long an answer is good for; default 10 s
+	// Defaults is what policies are compiled with.
+	Defaults policy.Defaults
 	// Failed is told of every failure to refresh, and of nil when it works again; it may be nil. It is for the log: the
 	// error of documents that do not compile names every problem.
 	Failed func(error)
@@ -125,7 +127,7 @@ func (a *Authority) load(ctx context.Context) error {
 	if err != nil {
 		return fault.Wrap(fault.Unavailable, "live.Refresh", err, "the documents cannot be read")
 	}
-	set, err := policy.Compile(docs, a.vocab, revision)
+	set, err := a.opts.Defaults.Compile(docs, a.vocab, revision)
 	if err != nil {
 		return fault.Wrap(fault.Unavailable, "live.Refresh", err, "the stored documents do not compile")
 	}

@@ -109,7 +109,7 @@ func states() []wiretest.State {
 			Request: simple, After: "I", Refused: "I"},
 		{Name: "copying in", Enter: []wiretest.Step{{Send: appendQuery(nil, "COPY orders FROM STDIN"), Await: readPart}},
 			Leave: []wiretest.Step{{Send: appendFrame(appendFrame(nil, msgCopyData, []byte("1\t1\t")), msgCopyFail, []byte("enough\x00")), Await: readAnswer}}},
-		{Name: "copying in, extended", Enter: []wiretest.Step{{Send: unnamed(nil, "COPY orders FROM STDIN"), Await: nil}, {Send: appendFrame(nil, msgSync, nil), Await: readPart}},
+		{Name: "copying in, extended", Enter: []wiretest.Step{{Send: appendFrame(unnamed(nil, "COPY orders FROM STDIN"), msgSync, nil), Await: readPart}},
 			Leave: []wiretest.Step{{Send: appendFrame(appendFrame(nil, msgCopyFail, []byte("enough\x00")), msgSync, nil), Await: readAnswer}}},
 	}
 }

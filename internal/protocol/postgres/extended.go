@@ -191,10 +191,16 @@ func (s *session) execute(ctx context.Context, f frame) error {
 		fields: p.stmt.rows, masks: s.g.Masks(), rebuilt: s.hides(p.u).rows}})
 	p.permit = gate.Permit{}
 	s.effectsBefore(p.u)
-	if changesNames(p.u.a) || p.u.a.Copy != nil && p.u.a.Copy.FromClient {
+	if changesNames(p.u.a) || p.u.a.Copy != nil && p.u.a.Copy.FromClient && !s.asksNext() {
 		return s.settle(ctx) // the next message may use the names, or be a row
 	}
 	return s.bounded(ctx)
+}
+
+// asksNext reports whether the client's next message asks for answers by itself, and is here already.
+func (s *session) asksNext() bool {
+	next := s.g.Client().Unread()[s.until-s.g.Client().Offset():]
+	return len(next) > 0 && (next[0] == msgSync || next[0] == msgFlush)
 }
 
 // executeAnew asks again for a portal whose permit is used up or out of date. p.permit is zero after a refusal.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"os"
@@ -53,7 +54,7 @@ func (c apiChecker) Check(_ context.Context, docs []access.Document) ([]message.
 	if err := identity.New(identity.Options{Clock: time.Now}).SetIssuers(d.Issuers); err != nil {
 		return []message.Finding{{Kind: access.KindIssuer, Say: err.Error()}}, nil
 	}
-	_, err := policy.Compile(d, vocabulary(c.g.protocols), 0)
+	_, err := defaults(c.g.config).Compile(d, vocabulary(c.g.protocols), 0)
 	problems := policy.Problems(err)
 	if err != nil && len(problems) == 0 {
 		return nil, err
@@ -216,7 +217,7 @@ func (s apiSessions) Records(ctx context.Context, session string, after uint64, 
 
 func (s apiSessions) Refusal(ctx context.Context, ref string) (api.Entry, error) {
 	for r, err := range audit.Read(s.dir, 0) {
-		if err != nil || ctx.Err() != nil {
+		if err = cmp.Or(err, ctx.Err()); err != nil {
 			return api.Entry{}, err
 		}
 		if r.Event.Kind == access.EventLoginRefused && r.Event.Ref == ref {

@@ -26,6 +26,7 @@ import (
 	"gatehouse/internal/identity"
 	"gatehouse/internal/keys"
 	"gatehouse/internal/listen"
+	"gatehouse/internal/policy"
 	"gatehouse/internal/policy/live"
 	"gatehouse/internal/protocol"
 	"gatehouse/internal/session"
@@ -70,7 +71,7 @@ func assemble(ctx context.Context, c config.Server, s *state, logger *slog.Logge
 	g.protocols = protocol.All(wire.Deps{Mask: s.mask, Clock: time.Now, Random: rand.Reader, Log: logger})
 	g.identity = identity.New(identity.Options{Clock: time.Now, Logger: logger, KeyLease: time.Duration(c.Leases.Keys)})
 	g.policies = live.New(source{s.store, g.identity}, vocabulary(g.protocols), time.Now, live.Options{
-		Lease: time.Duration(c.Leases.Policy), Failed: g.policiesFailed})
+		Defaults: defaults(c), Lease: time.Duration(c.Leases.Policy), Failed: g.policiesFailed})
 	if lock, locked, err := s.store.Locked(ctx); err != nil {
 		return nil, err
 	} else if locked {
@@ -106,6 +107,11 @@ func (g *gateway) assembleAPI() error {
 		Metrics:    promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}),
 		AdminToken: g.state.admin, Version: versionOf(), Clock: time.Now, Rand: rand.Reader, Logger: g.log})
 	return err
+}
+
+// defaults is what holds where policies say nothing.
+func defaults(c config.Server) policy.Defaults {
+	return policy.Defaults{Wait: time.Duration(c.Approvals.Expires)}
 }
 
 // refusal gives a failed login its reference and its words.

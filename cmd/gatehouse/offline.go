@@ -44,8 +44,12 @@ func verifyLog(_ context.Context, o cli.VerifyOptions) (cli.VerifyReport, error)
 // What a backup holds.
 const (
 	backupCheckpoint = "checkpoint"
-	maxBackup        = 16 << 30
+	maxCheckpoint    = 64 << 10
+	maxBackup        = 16 << 30 // of the store
 )
+
+// backupParts is the most bytes that each part may have.
+var backupParts = map[string]int64{backupCheckpoint: maxCheckpoint, dbFile: maxBackup}
 
 // backup writes a consistent copy of the store and the newest checkpoint. Credentials are sealed in it; the keys that open
 // them are not part of it.
@@ -71,6 +75,9 @@ func (g *gateway) backup(ctx context.Context, dir string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if info.Size() > maxBackup {
+		return fault.New(fault.Conflict, "main.backup", "the store has %d bytes, more than the %d that restore takes: copy the state directory of a stopped gateway instead", info.Size(), int64(maxBackup))
+	}
 	if err := t.WriteHeader(&tar.Header{Name: dbFile, Mode: 0o600, Size: info.Size(), ModTime: info.ModTime()}); err != nil {
 		return err
 	}
@@ -89,7 +96,7 @@ func addFile(t *tar.Writer, name string, b []byte) error {
 }
 
 // restore puts a backup in place of the store of a stopped gateway. The old store is moved aside, and the audit log goes on
-// in a new epoch that names the last checkpoint.
+// in a new epoch that names the last checkpoint. Nothing changes before the backup is proven to be a good store.
 func restore(ctx context.Context, o cli.RestoreOptions) error {
 	if err := os.MkdirAll(o.State, 0o700); err != nil {
 		return fault.Wrap(fault.Unavailable, "main.restore", err, "the state directory %s cannot be made", o.State)
@@ -101,6 +108,10 @@ func restore(ctx context.Context, o cli.RestoreOptions) error {
 	defer func() { _ = os.RemoveAll(tmp) }()
 	checkpoint, err := unpack(o.File, tmp)
 	if err != nil {
+		return err
+	}
+	proven := filepath.Join(tmp, "proven.db")
+	if err := store.Restore(ctx, filepath.Join(tmp, dbFile), proven, time.Now); err != nil {
 		return err
 	}
 	// Before anything else changes: it takes the log's lock, which a running gateway holds.
@@ -115,7 +126,8 @@ func restore(ctx context.Context, o cli.RestoreOptions) error {
 	if err := moveAside(at); err != nil {
 		return err
 	}
-	return store.Restore(ctx, filepath.Join(tmp, dbFile), at, time.Now)
+	// A link refuses where a gateway has started here meanwhile; a rename would not.
+	return fault.Wrap(fault.Unavailable, "main.restore", os.Link(proven, at), "the store cannot be put at %s", at)
 }
 
 func beginEpoch(dir string) error {
@@ -151,15 +163,20 @@ func unpack(file, dir string) (checkpoint []byte, err error) {
 		if err != nil {
 			return nil, fault.Wrap(fault.Malformed, "main.unpack", err, "%s is not a backup of Gatehouse", file)
 		}
-		switch h.Name {
-		case backupCheckpoint:
-			checkpoint, err = io.ReadAll(io.LimitReader(t, 64<<10))
-		case dbFile:
-			found = true
+		most, known := backupParts[h.Name]
+		switch {
+		case !known:
+			continue
+		case h.Size > most:
+			return nil, fault.New(fault.Malformed, "main.unpack", "%s in %s is larger than %d bytes: no gateway wrote it", h.Name, file, most)
+		case h.Name == backupCheckpoint:
+			checkpoint, err = io.ReadAll(t)
+		default:
+			found = h.Size > 0 // an empty file would pass for a store without documents
 			err = unpackDB(t, filepath.Join(dir, dbFile))
 		}
 		if err != nil {
-			return nil, err
+			return nil, fault.Wrap(fault.Malformed, "main.unpack", err, "the backup %s cannot be unpacked: it is cut off, or the disk is full", file)
 		}
 	}
 	if !found {
@@ -173,7 +190,7 @@ func unpackDB(r io.Reader, to string) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(out, io.LimitReader(r, maxBackup))
+	_, err = io.Copy(out, r)
 	return errors.Join(err, out.Sync(), out.Close())
 }
 

@@ -87,6 +87,7 @@ func (g *gateway) live(ctx context.Context, o cli.ServeOptions, more extra) erro
 			l.Run(serving, func(ctx context.Context, conn net.Conn) { g.sessions.Serve(ctx, conn, l.protocol, l.hello) })
 		})
 	}
+	defer g.drain() // however it ends: clients are served from here on
 	if err := g.state.publish(r); err != nil {
 		return err
 	}
@@ -96,10 +97,8 @@ func (g *gateway) live(ctx context.Context, o cli.ServeOptions, more extra) erro
 	}
 	select {
 	case <-ctx.Done():
-		g.drain()
 		return nil
 	case err := <-failed:
-		g.drain()
 		return err
 	}
 }

@@ -195,10 +195,10 @@ func (s *state) publish(r client.Reach) error {
 }
 
 // enoughFiles raises the limit of open files to what the sessions need, and refuses to start where it cannot: each session
-// holds two sockets.
+// holds two sockets, and as many clients as there may be sessions hold one while they log in.
 func enoughFiles(sessions int) error {
 	const own = 256
-	need := uint64(2*sessions + own)
+	need := uint64(3*sessions + own)
 	var r syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {
 		return fault.Wrap(fault.Unavailable, "main.enoughFiles", err, "the limit of open files cannot be read")

@@ -221,6 +221,26 @@ func TestLeaseFollowsTheClock(t *testing.T) {
 	version(t, a, 0)
 }
 
+// TestDefaultsReachThePolicies: what the configuration says of approvals holds where a policy says nothing.
+func TestDefaultsReachThePolicies(t *testing.T) {
+	docs := documents("db:Select")
+	docs.Policies[0].Statements = append(docs.Policies[0].Statements,
+		access.PolicyStatement{Effect: "approve", Actions: []string{"db:Select"}, Resources: []string{"*"}})
+	a := live.New(&source{revision: 1, docs: docs}, vocab(), time.Now, live.Options{Defaults: policy.Defaults{Wait: time.Hour}})
+	if err := a.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r, err := a.Rules(caller(), "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := &access.Statement{Normal: "select", Actions: []access.Action{{Name: "db:Select", Resource: "c/t"}}, Bounded: true}
+	v := r.Decide(st, &access.Input{Principal: caller(), Connection: "c", Type: "db", Now: time.Now()})
+	if v.Effect != access.Approve || v.Approval.Lifetime != access.Duration(time.Hour) {
+		t.Errorf("%v, for %v", v.Effect, time.Duration(v.Approval.Lifetime))
+	}
+}
+
 func BenchmarkVersion(b *testing.B) {
 	a := live.New(&source{revision: 1, docs: documents("db:Select")}, vocab(), time.Now, live.Options{Lease: time.Hour})
 	if err := a.Refresh(context.Background()); err != nil {

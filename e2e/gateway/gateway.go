@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -37,13 +38,18 @@ type Gateway struct {
 type Options struct {
 	Binary string
 	State  string   // made where it is missing
+	Config string   // a configuration file, which then says where to listen
 	Args   []string // more arguments for `gatehouse dev`
 	Env    []string // more environment
 }
 
 // Command is what Start runs: for people to read.
 func (o Options) Command() []string {
-	return append([]string{o.Binary, "dev", "--state", o.State, "--api", "127.0.0.1:0", "--listen", "postgres=127.0.0.1:0"}, o.Args...)
+	where := []string{"--listen", "postgres=127.0.0.1:0"}
+	if o.Config != "" {
+		where = []string{"--config", o.Config}
+	}
+	return slices.Concat([]string{o.Binary, "dev", "--state", o.State, "--api", "127.0.0.1:0"}, where, o.Args)
 }
 
 // Start starts `gatehouse dev` and waits until it says where it listens. ctx bounds the start only; the caller stops it.

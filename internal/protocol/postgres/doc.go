@@ -12,12 +12,12 @@
 // the gate for each action, sends what was permitted in one write, and relays the answers until all are in:
 //
 //	          Query / Sync / Flush                    all answers in
-//	ready ------------------------> draining ------------------------> ready
+//	ready ------------------------> answering ------------------------> ready
 //	  |                                |  CopyInResponse
 //	  | wait > 40 ms                   v
-//	  +--> also listening           copying in --CopyDone/CopyFail--> draining
+//	  +--> also listening           copying in --CopyDone/CopyFail--> answering
 //	       to the backend
 //
 // docs/adr/0005-lockstep.md says why. The order of files is the order of a session's life: accept.go, open.go, relay.go,
-// simple.go and extended.go (what the client says), drain.go, rows.go and copy.go (what comes back), refuse.go.
+// simple.go and extended.go (what the client says), answers.go, rows.go and copy.go (what comes back), refuse.go.
 package postgres

@@ -214,7 +214,7 @@ func (l *link) ownAnswer(ctx context.Context, end byte) (value []byte, err error
 			refused = sayCode("08006", fault.NotFound, "the database refused the gateway's own question (SQLSTATE "+errorCode(body)+")",
 				"The backend's role must be able to read the system catalogues.")
 			if end == msgFlush { // the server now skips to the client's Sync: there is no way back into step
-				return nil, refused
+				return nil, fault.Wrap(fault.Backend, "postgres.own", refused, "the database refused the gateway's own question in the middle of a pipeline")
 			}
 		case ansNotice, ansParameterStatus, ansNotification:
 			if l.unasked == nil {

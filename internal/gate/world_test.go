@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,7 +14,6 @@ import (
 
 // desk is everything that a gate asks, in memory, and the two far ends of its session.
 type desk struct {
-	mu      sync.Mutex
 	version uint64
 	decide  func(st *access.Statement, in *access.Input) access.Verdict
 	masks   access.Masks

@@ -268,7 +268,7 @@ func (s *session) spontaneous(kind byte, whole []byte) (bool, error) {
 	case ansParameterStatus:
 		s.state.report(whole[head:])
 	case ansNotice:
-		if e := s.due(); hides && (e == nil || e.current() == nil || s.hides(e.current().u).errors) {
+		if e := s.due(); hides && (s.loud || e == nil || e.current() == nil || s.hides(e.current().u).errors) {
 			s.add, _ = appendCoarse(s.add, kind, whole[head:])
 			return false, nil
 		}
@@ -435,6 +435,9 @@ func (s *session) coarse(e *expect, r *run) bool {
 	if m == nil || !m.Fields() {
 		return false
 	}
+	if s.loud {
+		return true
+	}
 	if r == nil && e.portal != nil && e.portal.u != nil {
 		return s.hides(e.portal.u).errors
 	}
@@ -531,12 +534,14 @@ func (s *session) ready(e *expect, body []byte) (bool, error) {
 	}
 	if s.state.tx == txIdle {
 		s.endTransaction()
+		s.loud = false
 	}
 	return true, nil
 }
 
 // effectsBefore notes what a statement may do to the session, as soon as it is on its way.
 func (s *session) effectsBefore(u *understood) {
+	s.loud = s.loud || s.hides(u).errors
 	if u.a.ChangesState && (u.a.Tx == pgsql.TxNone || s.unsettled) { // the end of a transaction that changed nothing changes nothing
 		s.state.known = false
 		s.unsettled = true

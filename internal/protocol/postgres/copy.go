@@ -98,7 +98,9 @@ func (s *session) copyFrame(r *run, kind byte, size int) (over bool, err error) 
 			err = s.g.ControlOwn([]byte{msgFlush, 0, 0, 0, 4})
 		}
 	case msgFlush, msgSync: // the server ignores them here: nothing is due for them
-		err = s.g.Control(from, from+int64(size))
+		if s.due().kind == msgExecute { // a simple COPY may have failed by now: then it would answer
+			err = s.g.Control(from, from+int64(size))
+		}
 	case msgTerminate:
 		return true, fault.New(fault.Malformed, "postgres.copyIn", "the client left in the middle of a COPY")
 	default:

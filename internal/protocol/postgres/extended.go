@@ -67,7 +67,8 @@ func (s *session) bind(ctx context.Context, f frame) error {
 		return s.refuseExtended(ctx, s.g.RefuseText(err, len(f.body)))
 	}
 	p := &portal{name: name, stmt: stmt, results: append([]byte(nil), m.results...), params: params(m, stmt.types), from: f.from, to: f.to}
-	if err := s.admit(ctx, p, gate.Request{From: f.from, To: f.to, Params: p.params}); err != nil {
+	p.exact = exactParams(m, stmt.types)
+	if err := s.admit(ctx, p, gate.Request{From: f.from, To: f.to, Params: p.params, State: p.exact}); err != nil {
 		return s.refuseExtended(ctx, err)
 	}
 	if err := s.describeFirst(p); err != nil {
@@ -118,7 +119,7 @@ func (s *session) admitAs(ctx context.Context, p *portal, req gate.Request) erro
 // describeFirst asks the server for the columns of a statement whose rows must be rebuilt, once, before it is bound: a
 // client need not ask, and may know them from before.
 func (s *session) describeFirst(p *portal) error {
-	if p.u == nil || !s.hides(p.u).rows || p.stmt.known {
+	if p.u == nil || !s.hides(p.u).rows || p.stmt.known && !byName(p.asked.a) { // a name may mean other columns by now
 		return nil
 	}
 	if err := s.g.ControlOwn(appendTarget(nil, msgDescribe, 'S', p.stmt.name)); err != nil {
@@ -206,7 +207,7 @@ func (s *session) asksNext() bool {
 // executeAnew asks again for a portal whose permit is used up or out of date. p.permit is zero after a refusal.
 func (s *session) executeAnew(ctx context.Context, p *portal, f frame) error {
 	s.letGo(p)
-	if err := s.admitAs(ctx, p, gate.Request{From: f.from, To: f.to, Params: p.params}); err != nil {
+	if err := s.admitAs(ctx, p, gate.Request{From: f.from, To: f.to, Params: p.params, State: p.exact}); err != nil {
 		return s.refuseExtended(ctx, err)
 	}
 	if err := s.describeFirst(p); err != nil {
@@ -339,6 +340,26 @@ func params(m bindMessage, types []uint32) []any {
 	return out
 }
 
+// exactParams is every parameter with its type, format and bytes: what is rendered for people may look alike and differ.
+func exactParams(m bindMessage, types []uint32) []byte {
+	var b []byte
+	for i, v := range m.values {
+		var typ uint32
+		if i < len(types) {
+			typ = types[i]
+		}
+		b = binary.BigEndian.AppendUint32(b, typ)
+		b = binary.BigEndian.AppendUint16(b, formatAt(m.formats, i))
+		if v == nil {
+			b = append(b, 'n')
+			continue
+		}
+		b = binary.AppendUvarint(append(b, 'v'), uint64(len(v)))
+		b = append(b, v...)
+	}
+	return b
+}
+
 // OIDs of types, fixed in pg_type.dat.
 const (
 	oidBool    = 16
@@ -356,6 +377,7 @@ const (
 	oidDate    = 1082
 	oidTime    = 1114
 	oidTimeTZ  = 1184
+	oidNumeric = 1700
 	oidJSONB   = 3802
 )
 

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 	"strconv"
@@ -259,8 +260,28 @@ func scannable(c *column, v, buf []byte) ([]byte, int) {
 		return v, 0
 	case c.format == 1 && c.typ == oidInt8 && len(v) == 8:
 		return strconv.AppendInt(buf, int64(binary.BigEndian.Uint64(v)), 10), -1
+	case c.format == 1 && c.typ == oidNumeric:
+		return numericText(buf, v), -1
 	}
 	return v, -1
+}
+
+// numericText appends the digits of a binary numeric: groups of four, from a weight of 10000 on.
+func numericText(buf, v []byte) []byte {
+	sc := scan{b: v}
+	n, weight := sc.int16(), sc.int16()
+	sc.take(4) // sign and scale
+	for i := range sc.count(n, 2) {
+		if i == weight+1 {
+			buf = append(buf, '.')
+		}
+		d := sc.int16()
+		buf = append(buf, byte('0'+d/1000%10), byte('0'+d/100%10), byte('0'+d/10%10), byte('0'+d%10))
+	}
+	for range max(weight+1-n, 0) { // groups of zeros at the end are not sent
+		buf = append(buf, "0000"...)
+	}
+	return bytes.TrimLeft(buf, "0")
 }
 
 // textual reports whether a type's binary form is its text, and any text is a value of it.

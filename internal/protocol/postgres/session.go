@@ -65,6 +65,7 @@ type session struct {
 	synced    bool     // nothing was sent since the last ReadyForQuery
 	skipping  bool     // an error was answered locally: messages up to Sync are dropped
 	ddl       bool     // the open transaction changed the catalogue
+	loud      bool     // something of the open transaction may speak of masked values yet, whatever runs when it does
 	unsettled bool     // the open transaction changed state that a rollback would change back
 	cut       error    // the session must end when the queue is empty
 	copying   bool     // the server takes rows from the client
@@ -149,6 +150,7 @@ type portal struct {
 	u       *understood // as judged at Bind: what the text means by name is in it
 	results []byte      // formats of the result columns
 	params  []any
+	exact   []byte      // the parameters, for what an approval is bound to
 	permit  gate.Permit // of the Bind; zero once it was used by an Execute
 	version uint64      // of the policies at that moment
 	from    int64       // the Bind's bytes

@@ -117,7 +117,7 @@ func (s *session) ask(ctx context.Context, u *understood, r gate.Request) (run, 
 	}
 	r.Prepare = r.Prepare || u.a.Prepare != nil // EXECUTE is asked for
 	r.Clear = !hide.rows
-	r.State = s.state.raw
+	r.State = s.state.meaning(r.State)
 	r.Hold = s.hold
 	r.Estimate = s.estimate(ctx, u)
 	permit, err := s.g.Ask(ctx, u.h, r)

@@ -3,6 +3,7 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"slices"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
@@ -20,9 +21,10 @@ const (
 // connState is what the gateway knows of the backend session in which statements are judged.
 type connState struct {
 	tx       byte
-	encoding string // client_encoding as reported
-	readable string // an encoding that checkEncoding has found good
-	known    bool   // read is true of this moment
+	encoding string            // client_encoding as reported
+	style    map[string]string // DateStyle, TimeZone, IntervalStyle as reported: how literals and parameters are read
+	readable string            // an encoding that checkEncoding has found good
+	known    bool              // read is true of this moment
 	read     pgsql.State
 	raw      []byte // the answer that read was parsed from
 	version  uint64 // of read: grows whenever it may have changed
@@ -31,6 +33,10 @@ type connState struct {
 // learn takes what the server reported at login.
 func (c *connState) learn(params map[string]string) {
 	c.encoding = params["client_encoding"]
+	c.style = map[string]string{}
+	for _, name := range styles {
+		c.style[name] = params[name]
+	}
 }
 
 // report takes one ParameterStatus.
@@ -40,6 +46,21 @@ func (c *connState) report(body []byte) {
 	if name == "client_encoding" {
 		c.encoding = value
 	}
+	if slices.Contains(styles, name) && c.style != nil {
+		c.style[name] = value
+	}
+}
+
+// styles are the settings under which a literal may mean another value.
+var styles = []string{"DateStyle", "TimeZone", "IntervalStyle"}
+
+// meaning is what an approval is bound to besides the text: how names, literals and these parameters are read.
+func (c *connState) meaning(parameters []byte) []byte {
+	b := append([]byte(nil), c.raw...)
+	for _, name := range styles {
+		b = append(append(b, 0), c.style[name]...)
+	}
+	return append(append(b, 0), parameters...)
 }
 
 // checkEncoding refuses an encoding in which text may read differently to the parser and to the server.
@@ -232,6 +253,9 @@ func (l *link) ownAnswer(ctx context.Context, end byte) (value []byte, err error
 
 // meanwhile passes on to the client what the server says by itself while it answers the gateway.
 func (s *session) meanwhile(kind byte, body []byte) error {
+	if kind == ansNotice {
+		return nil // it is about the gateway's own text
+	}
 	whole := appendFrame(nil, kind, body)
 	pass, err := s.spontaneous(kind, whole)
 	if pass {

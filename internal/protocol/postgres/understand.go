@@ -223,10 +223,11 @@ func argumentsOf(st, in *access.Statement) []access.Bound {
 	return out
 }
 
-// quiet are the verbs whose errors and notices can hold nothing but what the statement itself names: no trigger, function
-// or rule of a user runs in them.
+// quiet are the verbs whose errors and notices can hold nothing but what the statement itself names. Reading a table is none
+// of them: it may be a view, or have row security, and run code of users; nor is the end of a transaction: deferred
+// constraints and triggers speak then.
 var quiet = map[string]bool{
-	"Select": true, "Evaluate": true, "Describe": true, "Show": true, "Transaction": true, "SetConfig": true,
+	"Evaluate": true, "Describe": true, "Show": true, "SetConfig": true,
 	"Prepare": true, "Deallocate": true, "Discard": true, "CloseCursor": true, "Listen": true, "Unlisten": true,
 }
 

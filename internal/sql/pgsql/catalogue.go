@@ -60,12 +60,13 @@ type relation struct {
 }
 
 type relColumn struct {
-	name    string
-	attnum  int16
-	typ     uint32
-	notNull bool
-	id      fieldID
-	val     value // what reading the column may give: its own field, and what it stands for
+	name      string
+	attnum    int16
+	typ       uint32
+	notNull   bool
+	generated bool // computed from other columns of its row
+	id        fieldID
+	val       value // what reading the column may give: its own field, and what it stands for
 }
 
 type owner struct{ schema, extension string }
@@ -170,15 +171,31 @@ func (c *Catalogue) addRelation(j *relationJSON) error {
 		col.id = fieldID(len(c.fields))
 		c.fields = append(c.fields, fieldInfo{access.Resource(c.connection, j.Schema, j.Name, col.name), r})
 		col.val = value{from: fieldSet{col.id}, bare: true, total: true, typ: col.typ, size: sizeColumn, open: j.Schema == "pg_catalog" && c.rules.anyValue[j.Name]}
+		col.generated = flags&4 != 0
 		r.byName[col.name] = len(r.columns)
 		r.columns = append(r.columns, col)
 	}
+	r.spreadGenerated()
 	if c.relations[j.Schema] == nil {
 		c.relations[j.Schema] = map[string]*relation{}
 	}
 	c.relations[j.Schema][j.Name] = r
 	c.byOID[r.oid] = r
 	return nil
+}
+
+// spreadGenerated lets a generated column stand for every column of its row: which of them it is computed from is not read.
+func (r *relation) spreadGenerated() {
+	var all fieldSet
+	for _, col := range r.columns {
+		all = append(all, col.id)
+	}
+	for i := range r.columns {
+		if r.columns[i].generated {
+			v := &r.columns[i].val
+			v.from, v.bare = all, false
+		}
+	}
 }
 
 func (c *Catalogue) addNames(j *catalogueJSON) error {

@@ -16,7 +16,8 @@ const CatalogueQuery = `select pg_catalog.json_build_object(
  'relations', (select pg_catalog.json_agg(pg_catalog.json_build_object(
     'o', c.oid::pg_catalog.int8, 's', n.nspname, 'n', c.relname, 'k', c.relkind, 't', c.reltype::pg_catalog.int8,
     'c', (select pg_catalog.json_agg(pg_catalog.json_build_array(a.attnum, a.attname, a.atttypid::pg_catalog.int8,
-         case when a.attnotnull then 2 else 0 end) order by a.attnum)
+         case when a.attnotnull then 2 else 0 end operator(pg_catalog.+)
+         case when a.attgenerated operator(pg_catalog.<>) ''::pg_catalog."char" then 4 else 0 end) order by a.attnum)
        from pg_catalog.pg_attribute a
        where a.attrelid operator(pg_catalog.=) c.oid and a.attnum operator(pg_catalog.>) 0 and not a.attisdropped),
     'd', case when c.relkind operator(pg_catalog.=) any ('{v,m}'::pg_catalog."char"[])

@@ -97,6 +97,7 @@ func (w *work) plain(n *pg.Node, sc *scope) value {
 	case *pg.Node_CurrentOfExpr:
 		return value{total: true}
 	case *pg.Node_MergeSupportFunc:
+		w.server(170000, "MERGE_ACTION") // before, a function of a user may have this name
 		return value{total: true}
 	case *pg.Node_MultiAssignRef:
 		return w.multiAssign(e.MultiAssignRef, sc)

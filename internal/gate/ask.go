@@ -12,9 +12,12 @@ import (
 type Request struct {
 	From, To int64  // the judged bytes: offsets of the client's stream
 	Params   []any  // bind parameters: string, []byte, nil
-	State    []byte // what else decides how the text is read: part of what an approval is bound to
-	Clear    bool   // the protocol has proven that no mask touches the answer: it may be spliced
-	Prepare  bool   // the bytes only prepare the statement: running it will be asked for
+	Exact    []byte // the parameters as they were sent: what is rendered in Params may look alike and differ
+	// State returns what else decides how the text is read: part of what an approval is bound to. It is only called where
+	// one is needed.
+	State   func() []byte
+	Clear   bool // the protocol has proven that no mask touches the answer: it may be spliced
+	Prepare bool // the bytes only prepare the statement: running it will be asked for
 	// Estimate returns the rows that the statement would touch, for policies that read them; nil where the protocol
 	// cannot say. It is called only where a decision reads it, after every static deny, and again when a wait has ended.
 	Estimate func() *int64

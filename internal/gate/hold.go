@@ -14,8 +14,8 @@ import (
 func (g *Gate) hold(ctx context.Context, h *Handle, r Request, v access.Verdict) (string, access.Verdict, error) {
 	principal := g.caller.Principal.ID()
 	text := h.st.Text
-	if len(r.State) > 0 {
-		text += "\x00" + string(r.State)
+	if r.State != nil {
+		text += "\x00" + string(r.State())
 	}
 	digest := g.svc.Digest(g.conn.Name, principal, text, r.Params)
 	now := g.clock()

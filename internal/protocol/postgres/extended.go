@@ -68,7 +68,7 @@ func (s *session) bind(ctx context.Context, f frame) error {
 	}
 	p := &portal{name: name, stmt: stmt, results: append([]byte(nil), m.results...), params: params(m, stmt.types), from: f.from, to: f.to}
 	p.exact = exactParams(m, stmt.types)
-	if err := s.admit(ctx, p, gate.Request{From: f.from, To: f.to, Params: p.params, State: p.exact}); err != nil {
+	if err := s.admit(ctx, p, gate.Request{From: f.from, To: f.to, Params: p.params, Exact: p.exact}); err != nil {
 		return s.refuseExtended(ctx, err)
 	}
 	if err := s.describeFirst(p); err != nil {
@@ -207,7 +207,7 @@ func (s *session) asksNext() bool {
 // executeAnew asks again for a portal whose permit is used up or out of date. p.permit is zero after a refusal.
 func (s *session) executeAnew(ctx context.Context, p *portal, f frame) error {
 	s.letGo(p)
-	if err := s.admitAs(ctx, p, gate.Request{From: f.from, To: f.to, Params: p.params, State: p.exact}); err != nil {
+	if err := s.admitAs(ctx, p, gate.Request{From: f.from, To: f.to, Params: p.params, Exact: p.exact}); err != nil {
 		return s.refuseExtended(ctx, err)
 	}
 	if err := s.describeFirst(p); err != nil {

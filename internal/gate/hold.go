@@ -17,6 +17,9 @@ func (g *Gate) hold(ctx context.Context, h *Handle, r Request, v access.Verdict)
 	if r.State != nil {
 		text += "\x00" + string(r.State())
 	}
+	if len(r.Exact) > 0 {
+		text += "\x00" + string(r.Exact)
+	}
 	digest := g.svc.Digest(g.conn.Name, principal, text, r.Params)
 	now := g.clock()
 	a, err := g.svc.Approvals.Request(ctx, access.Approval{

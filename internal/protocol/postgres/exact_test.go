@@ -24,9 +24,9 @@ func TestExactParams(t *testing.T) {
 	}
 	var c connState
 	c.learn(map[string]string{"DateStyle": "ISO, MDY"})
-	before := c.meaning(nil)
+	before := c.meaning()
 	c.report([]byte("DateStyle\x00ISO, DMY\x00"))
-	if bytes.Equal(before, c.meaning(nil)) {
+	if bytes.Equal(before, c.meaning()) {
 		t.Error("the style of dates is not part of what is approved")
 	}
 }

@@ -117,8 +117,7 @@ func (s *session) ask(ctx context.Context, u *understood, r gate.Request) (run, 
 	}
 	r.Prepare = r.Prepare || u.a.Prepare != nil // EXECUTE is asked for
 	r.Clear = !hide.rows
-	exact := r.Exact
-	r.State = func() []byte { return s.state.meaning(exact) }
+	r.State = s.state.meaning
 	r.Hold = s.hold
 	r.Estimate = s.estimate(ctx, u)
 	permit, err := s.g.Ask(ctx, u.h, r)

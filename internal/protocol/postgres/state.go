@@ -54,13 +54,13 @@ func (c *connState) report(body []byte) {
 // styles are the settings under which a literal may mean another value.
 var styles = []string{"DateStyle", "TimeZone", "IntervalStyle"}
 
-// meaning is what an approval is bound to besides the text: how names, literals and these parameters are read.
-func (c *connState) meaning(parameters []byte) []byte {
+// meaning is what an approval is bound to besides the text: how names, literals and parameters are read.
+func (c *connState) meaning() []byte {
 	b := append([]byte(nil), c.raw...)
 	for _, name := range styles {
 		b = append(append(b, 0), c.style[name]...)
 	}
-	return append(append(b, 0), parameters...)
+	return b
 }
 
 // checkEncoding refuses an encoding in which text may read differently to the parser and to the server.

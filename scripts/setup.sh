@@ -7,12 +7,13 @@ packages="
 gcc libc6-dev
 postgresql postgresql-client
 pgbouncer
-python3-psycopg2
+python3-psycopg2 python3-sqlalchemy python3-django
 strace
 git make ca-certificates
 "
 # gcc, libc6-dev: PostgreSQL's own grammar is C code        postgresql: the real server, never one that already runs
 # pgbouncer: what `make bench` compares with                 python3-psycopg2: a driver from another ecosystem
+# python3-sqlalchemy, python3-django: two frameworks that read a database's models
 # strace: failing system calls in the crash tests            git, make, ca-certificates: what a minimal image lacks
 
 # has PACKAGE: whether it is installed. postgresql is there where any version's server is.

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	"gatehouse/e2e/pgtest"
 )
 
 // moreObjects give the tools something to find beside the story's tables.
@@ -39,19 +41,8 @@ INSERT INTO tools.shelf (label, tags) VALUES ('a', '{x,"y z"}'), ('b', NULL);
 // which libpq reaches the database directly and through the gateway.
 func asTool(t *testing.T) (around, through []string) {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), shared.pg.DSN("app", "app-obviously-fake-password", "orders"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := conn.Exec(t.Context(), moreObjects); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if _, err := conn.Exec(context.Background(), "DROP SCHEMA tools CASCADE"); err != nil {
-			t.Error(err)
-		}
-		_ = conn.Close(context.Background()) // nothing depends on its end
-	})
+	asOwner(t, moreObjects)
+	t.Cleanup(func() { asOwner(t, "DROP SCHEMA tools CASCADE") })
 	if r := shared.gw.CLI(t.Context(), "", "apply", "-f", "testdata/tools.yaml"); r.Code != 0 {
 		t.Fatal(r.Out, r.Err)
 	}
@@ -65,7 +56,22 @@ func asTool(t *testing.T) (around, through []string) {
 		}
 		return out
 	}
-	return env(shared.pg.DSN("app", "app-obviously-fake-password", "orders")), env(dsn(shared.gw, token(t, shared.gw, "fn:tools")))
+	return env(shared.pg.DSN(pgtest.AppUser, pgtest.AppPassword, pgtest.Database)), env(dsn(shared.gw, token(t, shared.gw, "fn:tools")))
+}
+
+// asOwner runs statements on the database itself as the owner of its tables.
+func asOwner(t *testing.T, sql string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience) // cleaning up outlives the test's own
+	defer cancel()
+	conn, err := pgx.Connect(ctx, shared.pg.DSN(pgtest.AppUser, pgtest.AppPassword, pgtest.Database))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(ctx) }() // the statement's error is the one to tell
+	if _, err := conn.Exec(ctx, sql); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // tool runs a program, and returns what it printed on its standard output.

@@ -167,5 +167,8 @@ func (s *session) endTransaction() {
 		}
 		c.committed = true
 	}
+	if s.unsettled { // SET LOCAL and ON COMMIT DROP end here, also where the client wrote no COMMIT: at the end of a pipeline
+		s.state.known = false
+	}
 	s.unsettled = false
 }

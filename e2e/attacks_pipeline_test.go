@@ -9,9 +9,9 @@ import (
 // TestAttackOnPipelineEnd sets the path for the implicit transaction of a pipeline, in which the gateway reads it, and asks
 // after its end, where the path is what it was: a name must mean to the gateway what it means to the server then.
 func TestAttackOnPipelineEnd(t *testing.T) {
-	asTool(t)
+	gw, _, _ := asTool(t)
 	asOwner(t, "CREATE TABLE tools.customers AS SELECT id, name AS email FROM customers")
-	conn := connect(t, shared.gw, "fn:tools")
+	conn := connect(t, gw, "fn:tools")
 	var b pgx.Batch
 	b.Queue("SET LOCAL search_path = tools")
 	b.Queue("SELECT email FROM customers LIMIT 1")

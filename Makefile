@@ -1,5 +1,5 @@
 # Every word here means the same on a laptop and in CI (.ci/run). Each target does its own set-up.
-.PHONY: check build test race lint fmt fmt-check archtest generate generate-check demo bench mutants fuzz crash release clean setup help
+.PHONY: check build test race lint fmt fmt-check archtest generate generate-check demo bench bypass mutants fuzz crash release clean setup help
 .DEFAULT_GOAL := check
 
 GO       ?= go
@@ -51,6 +51,10 @@ demo: build ## the story, told with the real psql against a real PostgreSQL (DEM
 
 bench: build ## through Gatehouse, through PgBouncer and direct, as ratios
 	$(GO) run ./bench -gatehouse bin/gatehouse
+
+bypass: setup ## every attack on masks and guardrails, and what has to work in spite of them, as a score
+	@score=$$(mktemp); export BYPASS_SCORE=$$score; test ! -t 1 || export BYPASS_COLOUR=1; \
+		$(GO) test -count=1 -timeout 10m ./e2e/bypass; code=$$?; cat $$score; rm -f $$score; exit $$code
 
 mutants: setup ## removes each check in turn: a named test must turn red
 	MUTANTS=1 $(GO) test -count=1 -timeout 60m -v -run '^TestMutants$$' ./e2e/mutants

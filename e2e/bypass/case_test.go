@@ -1,0 +1,101 @@
+package bypass
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// attack is one named case: a technique over a channel.
+type attack struct {
+	Technique string
+	Channel   string // simple, text, binary, cursor, copy, ...
+	Role      string // whose token it has; masking cases run under narrow and under wide
+	Steps     []step
+	Undo      string // what a superuser does after a run that may change the database for good
+	Unproven  string // why it cannot work even around the gateway, for masking cases that do not
+}
+
+func (a attack) name() string { return a.Technique + ", " + a.Channel }
+
+// step is one thing that the client does, and waits for.
+type step func(s *session)
+
+// run runs the steps in a fresh session, and returns it, left.
+func (a attack) run(t *testing.T, role string, where values) *session {
+	t.Helper()
+	s := open(t, role, where)
+	defer s.leave()
+	for _, do := range a.Steps {
+		do(s)
+	}
+	if role != direct && !s.ended && !s.alive() {
+		t.Errorf("%s: the session is out of step; heard:\n%s", role, s.heard.String())
+	}
+	return s
+}
+
+// The channels: each turns a text that reads rows into steps. Placeholders stand for what is in the first database.
+
+func send(messages ...pgproto3.FrontendMessage) step { return func(s *session) { s.say(messages...) } }
+
+// simple sends each text as a simple query of its own.
+func simple(texts ...string) []step {
+	var all []step
+	for _, text := range texts {
+		all = append(all, func(s *session) { s.say(query(left.fill(text))) })
+	}
+	return all
+}
+
+// extended prepares, describes, binds and executes a text, for a text or a binary answer.
+func extended(text string, binary bool, params ...string) []step {
+	return []step{func(s *session) {
+		b := bind("", "", params...)
+		if binary {
+			b = asBinary(b)
+		}
+		s.say(parse("", left.fill(text)), b, describePortal(""), execute(""))
+	}}
+}
+
+// blind executes without a Describe, and then the same statement again.
+func blind(text string, binary bool) []step {
+	return []step{func(s *session) {
+		first, second := bind("", "again"), bind("", "again")
+		if binary {
+			first, second = asBinary(first), asBinary(second)
+		}
+		s.say(parse("again", left.fill(text)), first, execute(""))
+		s.say(second, execute(""))
+	}}
+}
+
+// portal reads a portal a few rows at a time.
+func portal(text string) []step {
+	return []step{send(query("BEGIN")), func(s *session) {
+		s.say(parse("", left.fill(text)), bind("p", ""), execute("p", 2), execute("p", 1))
+		s.say(describePortal("p"), execute("p", 0))
+	}, send(query("COMMIT"))}
+}
+
+// cursor reads by a cursor of some kind: "", BINARY, SCROLL, INSENSITIVE.
+func cursor(kind, text string) []step {
+	return simple("BEGIN", "DECLARE c "+kind+" CURSOR FOR "+text, "FETCH 2 FROM c", "MOVE 1 IN c", "FETCH ALL FROM c", "COMMIT")
+}
+
+// held reads by a cursor that outlives its transaction.
+func held(text string) []step {
+	return append(simple("BEGIN", "DECLARE h SCROLL CURSOR WITH HOLD FOR "+text, "COMMIT", "FETCH FIRST FROM h", "FETCH LAST FROM h",
+		"FETCH BACKWARD 2 FROM h"), extended("FETCH ALL FROM h", true)...)
+}
+
+// prepared reads by PREPARE and EXECUTE.
+func prepared(text string) []step { return simple("PREPARE q AS "+text, "EXECUTE q", "EXECUTE q") }
+
+// copied reads by COPY (text) TO STDOUT, with options.
+func copied(text, options string) []step { return simple("COPY (" + text + ") TO STDOUT " + options) }
+
+// refused reports whether what was heard holds a refusal by the gateway.
+func refused(heard string) bool { return strings.Contains(heard, "ERROR 42501") }

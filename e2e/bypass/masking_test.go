@@ -1,0 +1,51 @@
+package bypass
+
+import (
+	"slices"
+	"testing"
+)
+
+// TestMasking: no attack tells masked values apart, or brings one out, whatever else its role may do. Each attack is shown to
+// work around the gateway first.
+func TestMasking(t *testing.T) {
+	if a := (attack{Technique: "control", Steps: simple("SELECT email FROM customers")}); a.run(t, "open", left).leaked() == "" {
+		t.Fatal("a role without masks sees no masked value: the suite cannot fail")
+	}
+	for _, a := range slices.Concat(maskingReads, maskingOracles) {
+		scores.count(t, "masking", a, func(t *testing.T) { interfere(t, a) })
+	}
+}
+
+// interfere runs an attack in both databases, around the gateway and through it.
+func interfere(t *testing.T, a attack) {
+	if a.Unproven == "" && tells(t, a, direct) == "" {
+		t.Errorf("this is no attack: around the gateway it does not tell the databases apart; heard:\n%s", a.run(t, direct, left).heard.String())
+	}
+	for _, role := range []string{"narrow", "wide"} {
+		if told := tells(t, a, role); told != "" {
+			t.Errorf("%s is told: %s", role, told)
+		}
+	}
+}
+
+// tells runs an attack in both databases, and returns what it was told of the masked values there.
+func tells(t *testing.T, a attack, role string) string {
+	t.Helper()
+	var heard [2]string
+	for i, v := range []values{left, right} {
+		before := shared.snap(t, i)
+		s := a.run(t, role, v)
+		heard[i] = s.heard.String()
+		shared.undo(t, i, a.Undo)
+		if changed := before.changes(shared.snap(t, i)); a.Undo == "" && changed != "" {
+			t.Errorf("%s: the database is not what it was: %s", role, changed)
+		}
+		if word := s.leaked(); word != "" {
+			return "the value " + word + " in:\n" + heard[i]
+		}
+	}
+	if heard[0] != heard[1] {
+		return "the databases apart, by:\n" + heard[0] + "--- and:\n" + heard[1]
+	}
+	return ""
+}

@@ -1,0 +1,115 @@
+package bypass
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// touched digests, per table of the database and of the catalogue, which row versions there are: whatever is inserted,
+// updated or deleted shows, even where the values are the same in the end.
+const touched = `
+SELECT c.oid::regclass::text, (xpath('//d/text()', query_to_xml(format(
+  'SELECT count(*) || '' '' || coalesce(md5(string_agg(ctid::text || xmin::text, '','' ORDER BY ctid)), '''') AS d FROM ONLY %s', c.oid::regclass),
+  true, false, '')))[1]::text
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'm') AND (n.nspname = 'pg_catalog' OR n.nspname !~ '^pg_|^information_schema$')
+  AND c.relpersistence <> 't' AND c.relname NOT IN ('pg_depend', 'pg_shdepend', 'pg_statistic', 'pg_namespace')
+UNION ALL SELECT 'schemas', string_agg(nspname || ' ' || nspowner || coalesce(nspacl::text, ''), ',' ORDER BY nspname) FROM pg_namespace
+  WHERE nspname !~ '^pg_(toast_)?temp_'
+UNION ALL SELECT 'sequences', string_agg(seqrelid::regclass || ' ' || coalesce(pg_sequence_last_value(seqrelid)::text, ''), ',') FROM pg_sequence
+UNION ALL SELECT 'locks', string_agg(classid || ' ' || objid, ',') FROM pg_locks WHERE locktype = 'advisory'
+UNION ALL SELECT 'slots', string_agg(slot_name, ',') FROM pg_replication_slots
+UNION ALL SELECT 'prepared transactions', string_agg(gid, ',') FROM pg_prepared_xacts
+UNION ALL SELECT 'settings', pg_read_file('postgresql.auto.conf')
+ORDER BY 1`
+
+// clients counts the sessions of clients that are still being cleared away, and their temporary tables.
+const clients = `SELECT (SELECT count(*) FROM pg_class WHERE relpersistence = 't')
+  + (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory') + (SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND state = 'active')
+  + (SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND xact_start IS NOT NULL)`
+
+// snapshot is the state of one of the two databases and of the folder that the server may write to, part by part.
+type snapshot map[string]string
+
+// snap waits until the sessions that have left are cleared away, and takes a snapshot.
+func (w *world) snap(t *testing.T, database int) snapshot {
+	t.Helper()
+	w.settle(t, database)
+	rows, err := w.admin[database].Query(t.Context(), touched)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := snapshot{}
+	for rows.Next() {
+		var part string
+		var digest *string
+		if err := rows.Scan(&part, &digest); err != nil {
+			t.Fatal(err)
+		}
+		if digest != nil {
+			s[part] = *digest
+		}
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := filepath.Glob(filepath.Join(w.files, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range entries {
+		raw, err := os.ReadFile(f)
+		s["file "+f] = fmt.Sprintf("%x %v", raw, err)
+	}
+	return s
+}
+
+func (w *world) settle(t *testing.T, database int) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(tooLong); ; <-tick.C {
+		var n int
+		if err := w.admin[database].QueryRow(t.Context(), clients).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Error("sessions that have left are still at work, or their temporary tables or locks are still there")
+			return
+		}
+	}
+}
+
+// changes lists the parts that differ.
+func (s snapshot) changes(after snapshot) string {
+	var out []string
+	for part, was := range s {
+		if now, ok := after[part]; !ok || now != was {
+			out = append(out, part)
+		}
+	}
+	for part := range after {
+		if _, ok := s[part]; !ok {
+			out = append(out, "new: "+part)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// undo has a superuser put back what a case may change.
+func (w *world) undo(t *testing.T, database int, text string) {
+	t.Helper()
+	if text == "" {
+		return
+	}
+	if _, err := w.admin[database].PgConn().Exec(t.Context(), text).ReadAll(); err != nil {
+		t.Errorf("undo: %v", err)
+	}
+}

@@ -36,7 +36,7 @@ func (a attack) run(t *testing.T, role string, where values) *session {
 	return s
 }
 
-// The channels: each turns a text that reads rows into steps. Placeholders stand for what is in the first database.
+// The channels: each turns a text that reads rows into steps. In a text, ${first} and the like is what is in the first database.
 
 func send(messages ...pgproto3.FrontendMessage) step { return func(s *session) { s.say(messages...) } }
 

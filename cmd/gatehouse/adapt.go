@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"slices"
 	"sync"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/approval"
+	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
 	"gatehouse/internal/identity"
 	"gatehouse/internal/mask"
@@ -51,6 +53,7 @@ func (r rules) Estimates(st *access.Statement) bool { return r.Needs(st)&policy.
 type source struct {
 	store    *store.Store
 	identity *identity.Verifier
+	ready    []*access.Policy // the guardrails that ship
 }
 
 func (s source) Revision(ctx context.Context) (uint64, error) { return s.store.Revision(ctx) }
@@ -60,8 +63,38 @@ func (s source) Documents(ctx context.Context) (policy.Documents, uint64, error)
 	if err != nil {
 		return policy.Documents{}, 0, err
 	}
-	d := sorted(docs)
+	d := withReady(sorted(docs), s.ready)
 	return d, revision, s.identity.SetIssuers(d.Issuers)
+}
+
+// withReady adds the guardrails that ship, so that a connection may name them. A policy of the operator's own that has the
+// name of one takes its place.
+func withReady(d policy.Documents, ready []*access.Policy) policy.Documents {
+	for _, r := range ready {
+		if !slices.ContainsFunc(d.Policies, func(p *access.Policy) bool { return p.Name == r.Name }) {
+			d.Policies = append(d.Policies, r)
+		}
+	}
+	return d
+}
+
+// readyPolicies parses the guardrails that ship with the protocols.
+func readyPolicies(protocols []wire.Protocol) ([]*access.Policy, error) {
+	var out []*access.Policy
+	for _, p := range protocols {
+		for _, g := range p.Guardrails {
+			doc, err := parseOne(g.Document)
+			if err != nil {
+				return nil, err
+			}
+			ready, ok := doc.(*access.Policy)
+			if !ok || ready.Name != g.Name {
+				return nil, fault.New(fault.Internal, "main.readyPolicies", "the guardrail %s that ships is no policy of that name", g.Name)
+			}
+			out = append(out, ready)
+		}
+	}
+	return out, nil
 }
 
 // sorted puts documents by their kinds.

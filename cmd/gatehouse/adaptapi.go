@@ -54,7 +54,7 @@ func (c apiChecker) Check(_ context.Context, docs []access.Document) ([]message.
 	if err := identity.New(identity.Options{Clock: time.Now}).SetIssuers(d.Issuers); err != nil {
 		return []message.Finding{{Kind: access.KindIssuer, Say: err.Error()}}, nil
 	}
-	_, err := defaults(c.g.config).Compile(d, vocabulary(c.g.protocols), 0)
+	_, err := defaults(c.g.config).Compile(withReady(d, c.g.ready), vocabulary(c.g.protocols), 0)
 	problems := policy.Problems(err)
 	if err != nil && len(problems) == 0 {
 		return nil, err

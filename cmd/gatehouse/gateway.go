@@ -43,6 +43,7 @@ type gateway struct {
 	room      *approval.Room
 	services  *gate.Services
 	protocols []wire.Protocol
+	ready     []*access.Policy // the guardrails that ship
 	sessions  *session.Server
 	api       *api.Server
 	draining  atomic.Bool
@@ -70,7 +71,11 @@ func assemble(ctx context.Context, c config.Server, s *state, logger *slog.Logge
 	g := &gateway{config: c, log: logger, state: s}
 	g.protocols = protocol.All(wire.Deps{Mask: s.mask, Clock: time.Now, Random: rand.Reader, Log: logger})
 	g.identity = identity.New(identity.Options{Clock: time.Now, Logger: logger, KeyLease: time.Duration(c.Leases.Keys)})
-	g.policies = live.New(source{s.store, g.identity}, vocabulary(g.protocols), time.Now, live.Options{
+	var err error
+	if g.ready, err = readyPolicies(g.protocols); err != nil {
+		return nil, err
+	}
+	g.policies = live.New(source{s.store, g.identity, g.ready}, vocabulary(g.protocols), time.Now, live.Options{
 		Defaults: defaults(c), Lease: time.Duration(c.Leases.Policy), Failed: g.policiesFailed})
 	if lock, locked, err := s.store.Locked(ctx); err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"os"
 	"os/signal"
@@ -19,6 +20,8 @@ import (
 	"gatehouse/internal/cli"
 	"gatehouse/internal/config"
 	"gatehouse/internal/fault"
+	"gatehouse/internal/protocol"
+	"gatehouse/internal/wire"
 )
 
 // version is set by the release build: -ldflags "-X main.version=v1.2.3".
@@ -40,10 +43,21 @@ func deps() cli.Deps {
 		StateDir: config.Default(os.Getenv, os.Geteuid(), nil).State,
 		Version:  versionOf(),
 		Documents: cli.Documents{
-			Parse: parse, Render: config.Marshal, Schema: config.Schema(),
+			Parse: parse, Render: config.Marshal, Schema: config.Schema(), Guardrails: guardrails(),
 		},
 		Gateway: cli.Gateway{Serve: serve, Dev: dev, Mint: mint, Verify: verifyLog, Restore: restore},
 	}
+}
+
+// guardrails are the policies that ship with the protocols.
+func guardrails() []cli.Guardrail {
+	var out []cli.Guardrail
+	for _, p := range protocol.All(wire.Deps{Random: rand.Reader}) {
+		for _, g := range p.Guardrails {
+			out = append(out, cli.Guardrail(g))
+		}
+	}
+	return out
 }
 
 func parse(file string, b []byte) ([]cli.Source, error) {

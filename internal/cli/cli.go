@@ -45,6 +45,8 @@ type Documents struct {
 	Render func(access.Document) ([]byte, error)
 	// Schema is the JSON Schema of all documents.
 	Schema []byte
+	// Guardrails are the policies that ship.
+	Guardrails []Guardrail
 }
 
 // Source is a document and where it was written.
@@ -182,7 +184,7 @@ Exit codes: 0 done, 1 failed or refused, 2 the command line makes no sense.`)
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run the gateway:"}, &cobra.Group{ID: "documents", Title: "Say what may happen:"},
 		&cobra.Group{ID: "review", Title: "Answer and look back:"}, &cobra.Group{ID: "operate", Title: "Operate:"})
 	a.add(root, "run", a.serve(), a.dev(), a.version())
-	a.add(root, "documents", a.apply(), a.get(), a.delete(), a.policy(), a.connections(), a.secrets(), a.schema())
+	a.add(root, "documents", a.apply(), a.get(), a.delete(), a.policy(), a.guardrails(), a.connections(), a.secrets(), a.schema())
 	a.add(root, "review", a.approvals(), a.sessions(), a.audit(), a.whoami())
 	a.add(root, "operate", a.lock(), a.unlock(), a.keys(), a.backup(), a.restore(), a.ca())
 	root.InitDefaultCompletionCmd()

@@ -30,10 +30,11 @@ func TestMain(m *testing.M) {
 func deps() cli.Deps {
 	return cli.Deps{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv, Clock: time.Now, StateDir: "/nonexistent/state",
-		Terminal:  os.Getenv("TEST_TERMINAL") != "",
-		Version:   message.Version{Version: "1.2.3", Go: "go1.26", Platform: "linux/amd64"},
-		Documents: cli.Documents{Parse: parse, Render: config.Marshal, Schema: config.Schema()},
-		Gateway:   cli.Gateway{Serve: run("serve"), Dev: run("dev"), Mint: mint, Verify: verify, Restore: restore},
+		Terminal: os.Getenv("TEST_TERMINAL") != "",
+		Version:  message.Version{Version: "1.2.3", Go: "go1.26", Platform: "linux/amd64"},
+		Documents: cli.Documents{Parse: parse, Render: config.Marshal, Schema: config.Schema(), Guardrails: []cli.Guardrail{
+			{Name: "still", Document: []byte("# why\nkind: Policy\nname: still\ndescription: Nothing moves\nstatements:\n  - effect: deny\n    actions: [\"postgres:*\"]\n    resources: [\"*\"]\n")}}},
+		Gateway: cli.Gateway{Serve: run("serve"), Dev: run("dev"), Mint: mint, Verify: verify, Restore: restore},
 	}
 }
 

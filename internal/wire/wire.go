@@ -24,6 +24,8 @@ type Protocol struct {
 	Name    string // as connections name it in `type`
 	Address string // where its listener listens unless told otherwise
 	Verbs   []Verb // the closed list of its actions
+	// Guardrails are the policies that ship with the protocol: a connection may name them without anyone applying them.
+	Guardrails []Guardrail
 	// Accept speaks with a fresh client until it is known which connection it wants and with which token. ErrServed means
 	// that the connection was something shorter, and is over.
 	Accept func(ctx context.Context, conn net.Conn, h Hello) (Session, error)
@@ -39,6 +41,12 @@ type Verb struct {
 	Name    string // "type:Verb"
 	Implied bool   // whoever may connect may do it, unless denied: it touches no data of users
 	About   string // one line for people
+}
+
+// Guardrail is a policy that ships.
+type Guardrail struct {
+	Name     string
+	Document []byte // YAML, as `apply` reads it
 }
 
 // ErrServed is returned by Accept when the connection asked for something shorter than a session, and got it.

@@ -23,7 +23,8 @@ type protocol struct {
 // New makes the protocol.
 func New(d wire.Deps) wire.Protocol {
 	p := newProtocol(d)
-	return wire.Protocol{Name: "postgres", Address: "127.0.0.1:6432", Verbs: verbs(), Accept: p.accept, Test: testLogin, Understand: p.understandAside}
+	return wire.Protocol{Name: "postgres", Address: "127.0.0.1:6432", Verbs: verbs(), Guardrails: guardrails(),
+		Accept: p.accept, Test: testLogin, Understand: p.understandAside}
 }
 
 func newProtocol(d wire.Deps) *protocol {

@@ -8,22 +8,43 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// restricts says whether a condition can restrict the rows of a target: some part of it that must hold compares a column
-// of the target with something else. It errs towards false: what always holds (true, 1 = 1, id = id, id IS NOT NULL
-// where it cannot be null, id >= id - 1, name LIKE '%', a subquery on the target's own column) does not restrict, nor does what is too clever to see
-// through (CASE, COALESCE, functions of constants).
-func restricts(n *pg.Node, it *item) bool {
-	return n != nil && narrows(n, it, false)
+// narrowing looks at whether a condition can restrict the rows of a target: some part of it that must hold compares a column
+// of the target with something else. It errs towards false: what always holds (true, 1 = 1, id = id, id IS NOT NULL where
+// it cannot be null, id >= id - 1, name LIKE '%', a comparison with every row of the target itself) does not restrict, nor
+// does what is too clever to see through (CASE, COALESCE, functions of constants). What compares with a constant does,
+// whatever the constant is: how many rows it leaves only the server knows.
+type narrowing struct {
+	w    *work
+	it   *item
+	ctes map[string]*pg.Node // the WITH queries in reach
+	busy map[string]bool     // those that are being looked at
+	full map[string]bool     // the other sources of the statement, by alias: whether each may hold every row of the target
 }
 
-// restricts is the function of that name; where it looked at a pattern, the pattern matters.
-func (w *work) restricts(n *pg.Node, it *item) restriction {
+// narrowing is what the condition of a statement on a target is read with; from are its other sources.
+func (w *work) narrowing(it *item, with *pg.WithClause, from ...*pg.Node) *narrowing {
+	b := &narrowing{w: w, it: it, ctes: map[string]*pg.Node{}, busy: map[string]bool{}, full: map[string]bool{}}
+	b.define(with)
+	for _, f := range from {
+		b.source(f, "")
+	}
+	return b
+}
+
+// any is a narrowing for which every column counts.
+func (b *narrowing) any() *narrowing {
+	return &narrowing{w: b.w, it: &item{}, ctes: b.ctes, busy: b.busy, full: map[string]bool{}}
+}
+
+// restricts says whether a condition can restrict the rows of the target.
+func (b *narrowing) restricts(n *pg.Node) restriction {
 	walk(n, func(m *pg.Node) {
-		if isLike(m.GetAExpr()) {
-			w.matters = true
+		if isPattern(m.GetAExpr()) {
+			b.w.matters = true // the pattern is looked at
 		}
 	})
-	return restriction(restricts(n, it))
+	b.restrictSources(n)
+	return restriction(n != nil && b.narrows(n, false))
 }
 
 // restriction is whether a condition can restrict the rows of a target.
@@ -34,22 +55,27 @@ func isLike(e *pg.A_Expr) bool {
 	return e.GetKind() == pg.A_Expr_Kind_AEXPR_LIKE || e.GetKind() == pg.A_Expr_Kind_AEXPR_ILIKE
 }
 
+// isPattern tells whatever compares with a pattern.
+func isPattern(e *pg.A_Expr) bool {
+	return isLike(e) || e.GetKind() == pg.A_Expr_Kind_AEXPR_SIMILAR || strings.Contains(lastString(e.GetName()), "~")
+}
+
 // narrows is restricts under an even or odd number of NOTs.
-func narrows(n *pg.Node, it *item, not negation) bool {
+func (b *narrowing) narrows(n *pg.Node, not negation) bool {
 	switch e := n.GetNode().(type) {
 	case *pg.Node_BoolExpr:
-		return narrowsBool(e.BoolExpr, it, not)
+		return b.narrowsBool(e.BoolExpr, not)
 	case *pg.Node_AExpr:
-		return narrowsOperation(e.AExpr, it, not)
+		return b.narrowsOperation(e.AExpr, not)
 	case *pg.Node_NullTest:
-		return narrowsNull(e.NullTest, it, not)
+		return b.narrowsNull(e.NullTest, not)
 	case *pg.Node_BooleanTest:
 		_, plain := e.BooleanTest.Arg.GetNode().(*pg.Node_ColumnRef)
-		return plain && len(targetColumns(e.BooleanTest.Arg, it)) > 0
+		return plain && len(targetColumns(e.BooleanTest.Arg, b.it)) > 0
 	case *pg.Node_SubLink:
-		return narrowsSubLink(e.SubLink, it)
+		return b.narrowsSubLink(e.SubLink)
 	case *pg.Node_ColumnRef:
-		return len(targetColumns(n, it)) > 0
+		return len(targetColumns(n, b.it)) > 0
 	case *pg.Node_CurrentOfExpr:
 		return true
 	}
@@ -59,30 +85,66 @@ func narrows(n *pg.Node, it *item, not negation) bool {
 // negation is whether a condition stands under an odd number of NOTs.
 type negation bool
 
-func narrowsBool(b *pg.BoolExpr, it *item, not negation) bool {
-	if b.Boolop == pg.BoolExprType_NOT_EXPR {
-		return narrows(b.Args[0], it, !not)
+func (b *narrowing) narrowsBool(e *pg.BoolExpr, not negation) bool {
+	if e.Boolop == pg.BoolExprType_NOT_EXPR {
+		return b.narrows(e.Args[0], !not)
 	}
 	// Under NOT, AND and OR change places.
-	if all := (b.Boolop == pg.BoolExprType_AND_EXPR) == bool(not); all {
-		for _, a := range b.Args {
-			if !narrows(a, it, not) {
+	if all := (e.Boolop == pg.BoolExprType_AND_EXPR) == bool(not); all {
+		for _, a := range e.Args {
+			if !b.narrows(a, not) {
 				return false
 			}
 		}
-		return true
+		return !complementary(e.Args, b.it)
 	}
-	for _, a := range b.Args {
-		if narrows(a, it, not) {
+	for _, a := range e.Args {
+		if b.narrows(a, not) {
 			return true
 		}
 	}
 	return false
 }
 
-// narrowsOperation holds where one side reads columns of the target that the other does not read too.
-func narrowsOperation(e *pg.A_Expr, it *item, not negation) bool {
-	l, r := targetColumns(e.Lexpr, it), targetColumns(e.Rexpr, it)
+// complementary finds two alternatives that together may always hold: id = 1 OR id <> 1, n < 5 OR n >= 5.
+func complementary(args []*pg.Node, it *item) bool {
+	seen := map[string]string{}
+	for _, a := range args {
+		d := direction(a)
+		for _, c := range targetColumns(a, it) {
+			if old, ok := seen[c]; ok && (d == "not" || old == "not" || d != old && d != "is" && old != "is") {
+				return true
+			}
+			if seen[c] != "not" {
+				seen[c] = d
+			}
+		}
+	}
+	return false
+}
+
+// direction is what a condition leaves of a column: some values (is), all but some (not), those below or above one.
+func direction(n *pg.Node) string {
+	if n.GetBoolExpr().GetBoolop() == pg.BoolExprType_NOT_EXPR {
+		return "not"
+	}
+	switch lastString(n.GetAExpr().GetName()) {
+	case "<>", "!~~", "!~~*", "!~", "!~*":
+		return "not"
+	case "<", "<=":
+		return "below"
+	case ">", ">=":
+		return "above"
+	}
+	if n.GetNullTest().GetNulltesttype() == pg.NullTestType_IS_NOT_NULL {
+		return "not"
+	}
+	return "is"
+}
+
+// narrowsOperation holds where one side reads columns of the target that the other does not read too, in no form.
+func (b *narrowing) narrowsOperation(e *pg.A_Expr, not negation) bool {
+	l, r := targetColumns(e.Lexpr, b.it), targetColumns(e.Rexpr, b.it)
 	if len(l) == 0 && len(r) == 0 {
 		return false
 	}
@@ -91,24 +153,36 @@ func narrowsOperation(e *pg.A_Expr, it *item, not negation) bool {
 			return false
 		}
 	}
-	if isLike(e) {
-		pattern := e.Rexpr.GetAConst()
-		return bool(not) || pattern == nil || strings.Trim(pattern.GetSval().GetSval(), "%") != ""
+	one := e.Kind == pg.A_Expr_Kind_AEXPR_OP && lastString(e.Name) == "="
+	if len(l) > 0 && b.reachesAll(e.Rexpr, one) || len(r) > 0 && b.reachesAll(e.Lexpr, one) {
+		return false
+	}
+	if isPattern(e) {
+		return bool(not) || !matchesAll(e.Rexpr)
 	}
 	return !foldsAway(e.Lexpr) && !foldsAway(e.Rexpr)
 }
 
+// matchesAll finds patterns that hold nothing but signs: they may match whatever there is.
+func matchesAll(n *pg.Node) bool {
+	if f := n.GetFuncCall(); f != nil && len(f.Args) > 0 {
+		n = f.Args[0] // SIMILAR TO, and LIKE with ESCAPE, hand their pattern to a function
+	}
+	c := n.GetAConst()
+	return c != nil && strings.Trim(c.GetSval().GetSval(), "%_.*^$()|?+") == ""
+}
+
 // narrowsNull holds for IS NULL, and for IS NOT NULL of a column that can be null.
-func narrowsNull(t *pg.NullTest, it *item, not negation) bool {
-	cols := targetColumns(t.Arg, it)
+func (b *narrowing) narrowsNull(t *pg.NullTest, not negation) bool {
+	cols := targetColumns(t.Arg, b.it)
 	if (t.Nulltesttype == pg.NullTestType_IS_NULL) != bool(not) {
 		return len(cols) > 0
 	}
-	if _, plain := t.Arg.GetNode().(*pg.Node_ColumnRef); !plain || len(cols) != 1 || it.rel == nil {
+	if _, plain := t.Arg.GetNode().(*pg.Node_ColumnRef); !plain || len(cols) != 1 || b.it.rel == nil {
 		return false
 	}
-	i, ok := it.rel.byName[cols[0]]
-	return ok && !it.rel.columns[i].notNull
+	i, ok := b.it.rel.byName[cols[0]]
+	return ok && !b.it.rel.columns[i].notNull
 }
 
 // foldsAway finds a column that is multiplied or combined in a way that may make its value not matter.
@@ -125,34 +199,28 @@ func foldsAway(n *pg.Node) bool {
 }
 
 // narrowsSubLink holds for IN and EXISTS over another relation, or over the target with a condition.
-func narrowsSubLink(s *pg.SubLink, it *item) bool {
+func (b *narrowing) narrowsSubLink(s *pg.SubLink) bool {
 	sel := s.Subselect.GetSelectStmt()
-	if sel == nil || sel.Op != pg.SetOperation_SETOP_NONE || len(sel.FromClause) == 0 {
-		return sel != nil && len(sel.ValuesLists) > 0 && len(targetColumns(s.Testexpr, it)) > 0
+	if sel == nil {
+		return false
 	}
+	b.define(sel.WithClause)
 	switch s.SubLinkType {
 	case pg.SubLinkType_ANY_SUBLINK:
-		if len(targetColumns(s.Testexpr, it)) == 0 {
+		return len(targetColumns(s.Testexpr, b.it)) > 0 && !b.everyRow(s.Subselect)
+	case pg.SubLinkType_EXISTS_SUBLINK:
+		if sel.Op != pg.SetOperation_SETOP_NONE || len(sel.FromClause) == 0 || sel.WhereClause == nil {
 			return false
 		}
-		return !readsRelation(sel.FromClause, it) || sel.WhereClause != nil && restricts(sel.WhereClause, &item{}) || sel.LimitCount != nil
-	case pg.SubLinkType_EXISTS_SUBLINK:
-		return sel.WhereClause != nil && len(targetColumns(sel.WhereClause, it)) > 0
+		in := &narrowing{w: b.w, it: b.it, ctes: b.ctes, busy: b.busy, full: map[string]bool{}}
+		if b.everyRow(s.Subselect) {
+			for _, f := range sel.FromClause {
+				in.source(f, "")
+			}
+		}
+		return in.narrows(sel.WhereClause, false)
 	}
 	return false
-}
-
-// readsRelation says whether a FROM list names the target's own relation.
-func readsRelation(from []*pg.Node, it *item) bool {
-	found := false
-	for _, f := range from {
-		walk(f, func(m *pg.Node) {
-			if rv := m.GetRangeVar(); rv != nil && it.rel != nil && rv.Relname == it.rel.name {
-				found = true
-			}
-		})
-	}
-	return found
 }
 
 // targetColumns are the names of the target's columns that an expression reads. An item without a relation stands for
@@ -172,11 +240,21 @@ func targetColumns(n *pg.Node, it *item) []string {
 		if len(parts) > 1 && it.name != "" && parts[len(parts)-2] != it.name {
 			return
 		}
-		if it.rel == nil || hasColumn(it.cols, name) || isSystemColumn(name) {
+		if it.rel == nil || it.varies(name) || name == "ctid" {
 			names = append(names, name)
 		}
 	})
 	return names
+}
+
+// varies says whether a target has a column that may differ from row to row. What a view computes may be the same for all.
+func (it *item) varies(name string) bool {
+	for _, c := range it.cols {
+		if c.name == name {
+			return it.rel.kind != 'v' || c.val.bare
+		}
+	}
+	return false
 }
 
 // walk visits every node below n, n among them, as far as expressions and FROM lists go.

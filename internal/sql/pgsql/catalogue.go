@@ -79,7 +79,7 @@ type function struct {
 type typeInfo struct {
 	owner
 	kind        byte // b base, c composite, d domain, e enum, r range, m multirange
-	constrained bool
+	constrained bool // a domain with conditions, or a type with casts by functions of users
 }
 
 type catalogueJSON struct {

@@ -68,7 +68,9 @@ const CatalogueQuery = `select pg_catalog.json_build_object(
      or o.oid operator(pg_catalog.>=) 16384::pg_catalog.oid) order by 1) x),
  'types', (select pg_catalog.json_agg(pg_catalog.json_build_array(n.nspname, t.typname, t.typtype, coalesce(e.extname, ''),
      t.typtype operator(pg_catalog.=) 'd' and exists (select 1 from pg_catalog.pg_constraint k
-       where k.contypid operator(pg_catalog.<>) 0::pg_catalog.oid),
+       where k.contypid operator(pg_catalog.<>) 0::pg_catalog.oid)
+     or exists (select 1 from pg_catalog.pg_cast k where k.castfunc operator(pg_catalog.>=) 16384::pg_catalog.oid
+       and (k.castsource operator(pg_catalog.=) t.oid or k.casttarget operator(pg_catalog.=) t.oid)),
      t.oid::pg_catalog.int8, t.typbasetype::pg_catalog.int8) order by t.oid)
    from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) t.typnamespace
    left join pg_catalog.pg_depend d on d.classid operator(pg_catalog.=) 'pg_catalog.pg_type'::pg_catalog.regclass

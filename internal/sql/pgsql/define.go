@@ -123,6 +123,13 @@ func (w *work) define(n *pg.Node) {
 	if holdsSecrets(kind) {
 		w.an.Secrets = w.an.Literals
 	}
+	w.defineKind(n, m, kind)
+	w.definedBy(n)
+	w.beside(n)
+}
+
+// defineKind records a definition's own action.
+func (w *work) defineKind(n *pg.Node, m protoreflect.Message, kind string) {
 	if d, ok := w.c.rules.definitions[kind]; ok {
 		w.an.Verb = w.variant(d.verb, n)
 		names := w.namesIn(m, d.field)
@@ -277,6 +284,10 @@ func (w *work) defineMore(n *pg.Node) {
 	case *pg.Node_CreateStatsStmt:
 		for _, r := range s.CreateStatsStmt.Relations {
 			w.definedFrom(r.GetRangeVar(), n)
+		}
+	case *pg.Node_RefreshMatViewStmt:
+		if s.RefreshMatViewStmt.SkipData {
+			w.act(verbTruncate, w.nameOf(s.RefreshMatViewStmt.Relation), nil)
 		}
 	case *pg.Node_CreateSchemaStmt:
 		for _, e := range s.CreateSchemaStmt.SchemaElts {

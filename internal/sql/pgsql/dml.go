@@ -229,7 +229,7 @@ func (w *work) update(q *pg.UpdateStmt, sc *scope) result {
 	}
 	w.set(q.TargetList, it, verbUpdate, own)
 	w.where(q.WhereClause, own)
-	w.bounded(q.WhereClause, it)
+	w.bounded(q.WhereClause, it, q.WithClause, q.FromClause)
 	return w.returning(q.ReturningList, returningScope(own, it))
 }
 
@@ -241,15 +241,15 @@ func (w *work) delete(q *pg.DeleteStmt, sc *scope) result {
 		own.entries = append(own.entries, w.from(f, own))
 	}
 	w.where(q.WhereClause, own)
-	w.bounded(q.WhereClause, it)
+	w.bounded(q.WhereClause, it, q.WithClause, q.UsingClause)
 	return w.returning(q.ReturningList, returningScope(own, it))
 }
 
-func (w *work) bounded(where *pg.Node, it *item) {
+func (w *work) bounded(where *pg.Node, it *item, with *pg.WithClause, from []*pg.Node) {
 	if w.view {
 		return
 	}
-	w.an.Bounded = w.an.Bounded && bool(w.restricts(where, it))
+	w.an.Bounded = w.an.Bounded && bool(w.narrowing(it, with, from...).restricts(where))
 }
 
 func (w *work) merge(q *pg.MergeStmt, sc *scope) result {
@@ -258,7 +258,8 @@ func (w *work) merge(q *pg.MergeStmt, sc *scope) result {
 	own := &scope{up: sc, ctes: sc.ctes, entries: []*entry{one(it)}}
 	own.entries = append(own.entries, w.from(q.SourceRelation, own))
 	w.where(q.JoinCondition, own)
-	joined := w.restricts(q.JoinCondition, it)
+	b := w.narrowing(it, q.WithClause, q.SourceRelation)
+	joined := b.restricts(q.JoinCondition)
 	for _, n := range q.MergeWhenClauses {
 		c := n.GetMergeWhenClause()
 		if c == nil {
@@ -266,14 +267,14 @@ func (w *work) merge(q *pg.MergeStmt, sc *scope) result {
 			continue
 		}
 		w.where(c.Condition, own)
-		w.mergeAction(c, joined, it, own)
+		w.mergeAction(c, joined, b, own)
 	}
 	return w.returning(q.ReturningList, returningScope(own, it))
 }
 
 // mergeAction is what one WHEN clause does. joined says whether the join restricts the target.
-func (w *work) mergeAction(c *pg.MergeWhenClause, joined restriction, it *item, sc *scope) {
-	verb := ""
+func (w *work) mergeAction(c *pg.MergeWhenClause, joined restriction, b *narrowing, sc *scope) {
+	verb, it := "", b.it
 	switch c.CommandType {
 	case pg.CmdType_CMD_INSERT:
 		verb = verbInsert
@@ -304,6 +305,6 @@ func (w *work) mergeAction(c *pg.MergeWhenClause, joined restriction, it *item, 
 		if c.MatchKind == pg.MergeMatchKind_MERGE_WHEN_NOT_MATCHED_BY_SOURCE {
 			joined = false // every row that the source does not name
 		}
-		w.an.Bounded = w.an.Bounded && bool(joined || w.restricts(c.Condition, it))
+		w.an.Bounded = w.an.Bounded && bool(joined || b.restricts(c.Condition))
 	}
 }

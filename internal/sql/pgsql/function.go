@@ -226,6 +226,9 @@ func (w *work) effect(k class, name string, v value) value {
 	default:
 		w.opaque("the function " + name + " runs what its argument says")
 	}
+	if name == "lo_import" || name == "lo_export" {
+		w.actOn(verbLargeObj) // beside the file
+	}
 	v.open = true
 	return v
 }

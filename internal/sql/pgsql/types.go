@@ -76,16 +76,14 @@ func (w *work) qualifiedType(schema, name string) bool {
 	return false
 }
 
-// pureType says whether converting to a type runs nothing of a user's: enums, composites and ranges of what is built
-// in, domains without conditions, and the types of trusted extensions.
+// pureType says whether converting to a type runs nothing of a user's: enums and composites, domains without conditions, where
+// no cast by a function was added for them, and the types of trusted extensions.
 func (w *work) pureType(t typeInfo) bool {
 	if t.schema == "pg_catalog" || t.schema == "information_schema" && t.kind != 'd' {
 		return true
 	}
 	switch t.kind {
-	case 'e', 'c':
-		return true
-	case 'd':
+	case 'e', 'c', 'd':
 		return !t.constrained
 	}
 	return w.c.rules.extensions[t.extension]

@@ -46,6 +46,12 @@ const (
 	verbCopyProg    = "CopyProgram"
 	verbCreateView  = "CreateView"
 	verbCreateMat   = "CreateMaterializedView"
+	verbOwner       = "ChangeOwner"
+	verbRowSecurity = "AlterRowSecurity"
+	verbDropPart    = "DropPart"
+	verbRewrite     = "RewriteColumn"
+	verbReplace     = "Replace"
+	verbTruncate    = "Truncate"
 )
 
 // verbList is the list itself: a line is a name, "!" where implied, and what it is. Object kinds follow in kindList.
@@ -54,7 +60,7 @@ Select          reading rows of a table, view, sequence or sensitive catalogue; 
 Insert          adding rows, also by COPY FROM STDIN and MERGE
 Update          changing rows, also by ON CONFLICT and MERGE
 Delete          removing rows, also by MERGE
-Truncate        emptying a table
+Truncate        emptying a table, or a materialized view by REFRESH ... WITH NO DATA
 LockRows        SELECT ... FOR UPDATE, FOR SHARE and their like
 Lock            LOCK TABLE
 Call            a function, procedure, operator or type that is not known to be pure
@@ -69,7 +75,7 @@ CopyFromFile    COPY from a file of the server
 CopyProgram     COPY from or to a program of the server
 ReadServerFile  functions that read or list the server's files
 WriteServerFile functions that write the server's files
-LargeObject     the functions of large objects
+LargeObject     the functions of large objects, lo_import and lo_export among them
 AdvisoryLock    the functions of advisory locks
 Transaction!    BEGIN, COMMIT, ROLLBACK, SAVEPOINT, SET TRANSACTION, SET CONSTRAINTS
 PrepareTransaction PREPARE TRANSACTION, COMMIT PREPARED, ROLLBACK PREPARED
@@ -107,6 +113,11 @@ DropOwned       DROP OWNED
 AlterSystem     ALTER SYSTEM
 ImportForeignSchema IMPORT FOREIGN SCHEMA
 AlterLargeObject ALTER LARGE OBJECT
+ChangeOwner     OWNER TO, and AUTHORIZATION of a new schema; beside the ALTER or CREATE
+AlterRowSecurity ENABLE, DISABLE, FORCE and NO FORCE ROW LEVEL SECURITY; beside the ALTER
+DropPart        what an ALTER drops or takes out: columns, constraints, partitions, attributes, parts of extensions; beside the ALTER
+RewriteColumn   ALTER COLUMN ... TYPE, which rewrites every row and may lose what it held; beside the ALTER
+Replace         OR REPLACE of what may be there already; beside the CREATE
 `
 
 // kindList are the kinds of object that have Create, Alter and Drop verbs.

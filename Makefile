@@ -1,5 +1,5 @@
 # Every word here means the same on a laptop and in CI (.ci/run). Each target does its own set-up.
-.PHONY: check build test race lint fmt fmt-check archtest generate generate-check demo bench bypass mutants fuzz crash release clean setup help
+.PHONY: check build test race lint fmt fmt-check archtest generate generate-check demo bench bench-short bypass mutants fuzz crash release clean setup help
 .DEFAULT_GOAL := check
 
 GO       ?= go
@@ -49,8 +49,13 @@ generate-check: generate ## fails where generated code is not current
 demo: build ## the story, told with the real psql against a real PostgreSQL (DEMO_EXIT=1 ends by itself)
 	@$(GO) run ./demo -gatehouse bin/gatehouse
 
-bench: build ## through Gatehouse, through PgBouncer and direct, as ratios
-	$(GO) run ./bench -gatehouse bin/gatehouse
+bench: build ## against the server, PgBouncer and a plain relay, as ratios, into docs/benchmarks.md (BENCH='-scenarios a,b')
+	$(GO) build -o bin/relay ./bench/relay
+	$(GO) run ./bench -gatehouse bin/gatehouse -relay bin/relay -date $$(date -u +%F) -write docs/benchmarks.md $(BENCH)
+
+bench-short: build ## that the benchmarks run: little of everything, figures mean nothing
+	$(GO) build -o bin/relay ./bench/relay
+	$(GO) run ./bench -gatehouse bin/gatehouse -relay bin/relay -short -rounds 1 -slice 50ms
 
 bypass: setup ## every attack on masks and guardrails, and what has to work in spite of them, as a score
 	@score=$$(mktemp); export BYPASS_SCORE=$$score; test ! -t 1 || export BYPASS_COLOUR=1; \

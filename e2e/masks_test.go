@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"gatehouse/e2e/gateway"
 )
 
 // leaks are statements that try to carry a masked value out: each may be refused, or answered without it. Whether an INSERT
@@ -133,10 +135,15 @@ func TestMaskedLeavesInNoForm(t *testing.T) {
 // answers runs each statement in a session of its own, and returns all that psql showed.
 func answers(t *testing.T, subject string, texts []string) []string {
 	t.Helper()
-	tok := token(t, shared.gw, subject)
+	return answersOf(t, shared.gw, subject, texts)
+}
+
+func answersOf(t *testing.T, gw *gateway.Gateway, subject string, texts []string) []string {
+	t.Helper()
+	tok := token(t, gw, subject)
 	var all []string
 	for _, text := range texts {
-		out, _ := psql(t, shared.gw, tok, "-v", "VERBOSITY=verbose", "-c", text)
+		out, _ := psql(t, gw, tok, "-v", "VERBOSITY=verbose", "-c", text)
 		all = append(all, varying.ReplaceAllString(out, ""))
 	}
 	return all

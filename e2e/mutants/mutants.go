@@ -46,6 +46,16 @@ var table = []mutant{
 		pkg: "./e2e", test: "TestMaskedLeavesInNoForm",
 	},
 	{
+		check: "mask: a field is looked up by only where its mask allows it", file: "internal/gate/budget.go",
+		find: "case masked && m.Lookup.Count <= 0:", replace: "case false:",
+		pkg: "./internal/gate", test: "TestLookupsNeedPermission",
+	},
+	{
+		check: "mask: lookups have a budget", file: "internal/gate/budget.go",
+		find: "k, l.limit, 1, now); left < 0 {", replace: "k, l.limit, 1, now); left < 0 && false {",
+		pkg: "./e2e", test: "TestLookups",
+	},
+	{
 		check: "approval: it is waited for", file: "internal/gate/ask.go",
 		find: "if approval, v, err = g.hold(ctx, h, r, v); err != nil {", replace: "if v.Effect = access.Allow; err != nil {",
 		pkg: "./e2e", test: "TestApprovalIsForOneThing",

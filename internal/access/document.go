@@ -104,6 +104,15 @@ type PolicyStatement struct {
 	Reuse     bool      `json:"reuse,omitempty"`     // approve: the approval outlives the client, for the same principal and text
 	Detect    []string  `json:"detect,omitempty"`    // mask: detectors
 	With      *MaskWith `json:"with,omitempty"`      // mask: how; default redact
+
+	AllowLookup bool          `json:"allow_lookup,omitempty"` // mask by resource: rows may be looked up by the whole value, as in WHERE email = $1
+	Lookups     *LookupBudget `json:"lookups,omitempty"`      // mask with allow_lookup: how many, for each principal and field; default 100 per 1h
+}
+
+// LookupBudget bounds the lookups by one masked field of one principal.
+type LookupBudget struct {
+	Count int      `json:"count"` // lookups in a window
+	Per   Duration `json:"per"`   // the window, 1s to 720h
 }
 
 // MaskWith is a mask in a document: a word (redact, hash, null) or an object with one key (partial, truncate).

@@ -26,6 +26,7 @@ type Statement struct {
 	Fingerprint string           // equal for texts that differ only in literals, comments and spacing
 	Actions     []Action         // every action it performs; never empty: what is not understood is one Opaque action
 	Tested      []string         // fields (as resources) whose values steer what happens or shows: predicates, joins, grouping, ordering
+	Looked      []string         // fields that are compared with one constant as a whole, at the top of the condition, and nothing else; none twice
 	Literals    []Span           // where Text holds literal values
 	Secrets     []Span           // literals that are never recorded: passwords in the statements that set them
 	Bound       []Bound          // literals that are compared with or assigned to fields

@@ -1,5 +1,7 @@
 package access
 
+import "time"
+
 // Effect is what a policy statement does, and what a verdict says. The zero value denies.
 type Effect uint8
 
@@ -75,6 +77,13 @@ type Mask struct {
 	KeepLast  int     // partial: characters kept at the end
 	Unit      string  // truncate: "month" or "year"
 	Because   Because // the statement that asked for it, for the record
+	Lookup    Budget  // lookups by the whole value; the zero value allows none
+}
+
+// Budget is how much of something a principal may use in one window. The zero value is nothing at all.
+type Budget struct {
+	Count int64
+	Per   time.Duration
 }
 
 // Detection hides what a detector finds inside values.

@@ -32,6 +32,12 @@ func (g *Gate) Ask(ctx context.Context, h *Handle, r Request) (Permit, error) {
 	if err := g.Refresh(); err != nil {
 		return Permit{}, err
 	}
+	g.update(h)
+	if len(h.looked) > 0 && !r.Prepare && h.oracle == "" && !(h.static && h.verdict.Effect == access.Deny) {
+		if err := g.lookUp(h); err != nil {
+			return Permit{}, g.refused(h, r.Params, access.Verdict{Effect: access.Deny}, err)
+		}
+	}
 	v := g.decide(h, r.Params, r.Estimate)
 	if h.steered(v) {
 		return Permit{}, g.refused(h, r.Params, access.Verdict{}, oracle(h.oracle))

@@ -144,6 +144,7 @@ type Handle struct {
 	recorded string // the text as the log may hold it
 	tokens   bool   // it touches a masked field
 	oracle   string // a masked field that steers what the statement does; empty where there is none
+	looked   []looked
 }
 
 // Statement returns what was judged.
@@ -166,20 +167,30 @@ func (g *Gate) rejudge(h *Handle) {
 	h.verdict, h.static = g.rules.Static(h.st)
 	h.version = g.version
 	h.oracle = g.firstMasked(h.st.Tested)
+	forbidden, looked := g.lookups(h.st)
+	if h.looked = looked; h.oracle == "" {
+		h.oracle = forbidden
+	}
 	h.tokens = h.oracle != "" || g.touchesMasked(h.st)
 	h.recorded = g.recordable(h)
 }
 
-// decide returns the verdict of this moment. g must be fresh.
-func (g *Gate) decide(h *Handle, params []any, estimate func() *int64) access.Verdict {
+// update makes h one of the policies of this moment. g must be fresh.
+func (g *Gate) update(h *Handle) {
 	if h.version != g.version {
 		g.rejudge(h)
 	}
+}
+
+// decide returns the verdict of this moment. g must be fresh.
+func (g *Gate) decide(h *Handle, params []any, estimate func() *int64) access.Verdict {
+	g.update(h)
 	if h.static {
 		return h.verdict
 	}
 	g.estimated = nil
-	if e, ok := g.rules.(Estimator); ok && estimate != nil && e.Estimates(h.st) {
+	// How many rows have a masked value is part of it: what may not be asked is not estimated either.
+	if e, ok := g.rules.(Estimator); ok && estimate != nil && h.oracle == "" && e.Estimates(h.st) {
 		g.estimated = estimate()
 	}
 	g.input = access.Input{Principal: g.caller.Principal, Connection: g.conn.Name, Type: g.conn.Type,

@@ -67,13 +67,14 @@ type Tokens interface {
 	Sensitive(d []access.Detection, v string) bool
 }
 
-// Services is everything a Gate asks. All are required.
+// Services is everything a Gate asks. All but Budgets, whose zero value is ready, are required.
 type Services struct {
 	Authority Authority
 	Recorder  Recorder
 	Approvals Approvals
 	Vault     Vault
 	Tokens    Tokens
+	Budgets   Budgets // what the principals of all sessions have used
 	Dial      func(ctx context.Context, network, address string) (net.Conn, error)
 	Clock     func() time.Time
 	// Digest binds an approval to what was asked: connection, principal, text, parameters.

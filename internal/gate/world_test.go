@@ -17,7 +17,9 @@ type desk struct {
 	version uint64
 	decide  func(st *access.Statement, in *access.Input) access.Verdict
 	masks   access.Masks
-	conn    access.Connection
+
+	estimates bool // decisions read estimates
+	conn      access.Connection
 
 	events      []access.Event
 	failAppend  error
@@ -65,7 +67,10 @@ func (r deskRules) Decide(st *access.Statement, in *access.Input) access.Verdict
 	return r.decide(st, in)
 }
 func (r deskRules) Masks() access.Masks { return r.masks }
-func (deskRules) Roles() []string       { return []string{"role"} }
+func (r deskRules) Estimates(*access.Statement) bool {
+	return r.estimates
+}
+func (deskRules) Roles() []string { return []string{"role"} }
 
 func (d *desk) Append(e *access.Event) (uint64, error) {
 	if d.failAppend != nil {

@@ -16,6 +16,17 @@ func edit(s access.PolicyStatement, f func(*access.PolicyStatement)) access.Poli
 	return s
 }
 
+func lookups(count int, per time.Duration) *access.LookupBudget {
+	return &access.LookupBudget{Count: count, Per: access.Duration(per)}
+}
+
+// looking is a mask of one field by which rows may be looked up; a nil budget is the default.
+func looking(b *access.LookupBudget) access.PolicyStatement {
+	s := masked(&access.MaskWith{Word: "redact"}, customers+".email")
+	s.AllowLookup, s.Lookups = true, b
+	return s
+}
+
 // TestCompileRefusesStatements: whatever would be a rule that silently does nothing, or not what it says, is an error
 // that names its place.
 func TestCompileRefusesStatements(t *testing.T) {
@@ -62,6 +73,14 @@ func TestCompileRefusesStatements(t *testing.T) {
 		{"negative partial", masked(&access.MaskWith{Partial: &access.PartialWith{KeepFirst: -1, KeepLast: 2}}, "*"), ".with.partial", "from 0"},
 		{"truncate to the day", masked(&access.MaskWith{Truncate: &access.TruncateWith{To: "day"}}, "*"), ".with.truncate.to", "month or year"},
 		{"truncate what detectors find", access.PolicyStatement{Effect: "mask", Detect: []string{"US_SSN"}, With: &access.MaskWith{Truncate: &access.TruncateWith{To: "year"}}}, ".with", "dates"},
+		{"lookups by a detector", access.PolicyStatement{Effect: "mask", Detect: []string{"US_SSN"}, AllowLookup: true}, ".allow_lookup", "name the fields"},
+		{"lookups in deny", edit(deny("db:*", "*"), func(s *access.PolicyStatement) { s.AllowLookup = true }), ".allow_lookup", "does not go with"},
+		{"a budget of lookups in allow", edit(ok, func(s *access.PolicyStatement) { s.Lookups = &access.LookupBudget{} }), ".lookups", "does not go with"},
+		{"a budget of lookups that are not allowed", edit(masked(redact, "*"), func(s *access.PolicyStatement) { s.Lookups = lookups(1, time.Hour) }), ".lookups", "set allow_lookup"},
+		{"no lookups", looking(lookups(0, time.Hour)), ".lookups.count", "from 1"},
+		{"lookups without end", looking(lookups(1<<40, time.Hour)), ".lookups.count", "from 1"},
+		{"lookups in no time", looking(lookups(1, 0)), ".lookups.per", "from 1s"},
+		{"lookups in a year", looking(lookups(1, 8760*time.Hour)), ".lookups.per", "from 1s"},
 		{"unknown reviewer", edit(approve("db:*", "*"), func(s *access.PolicyStatement) { s.Reviewers = []string{"dab"} }), ".reviewers[0]", "did you mean dba?"},
 		{"wait too long", edit(approve("db:*", "*"), func(s *access.PolicyStatement) { s.Expires = access.Duration(25 * time.Hour) }), ".expires", "24h"},
 		{"negative wait", edit(approve("db:*", "*"), func(s *access.PolicyStatement) { s.Expires = -1 }), ".expires", "from"},

@@ -137,7 +137,7 @@ func (r *Rules) explainMasks(e *Explanation, st *access.Statement) {
 	if r.masks == nil {
 		return
 	}
-	fields := slices.Clone(st.Tested)
+	fields := append(slices.Clone(st.Tested), st.Looked...)
 	for _, a := range st.Actions {
 		fields = append(fields, a.Fields...)
 	}
@@ -153,6 +153,13 @@ func (r *Rules) explainMasks(e *Explanation, st *access.Statement) {
 }
 
 func sayMask(m access.Mask) string {
+	if m.Lookup.Count > 0 {
+		return fmt.Sprintf("%s, with %d lookups per %s", sayStrategy(m), m.Lookup.Count, m.Lookup.Per)
+	}
+	return sayStrategy(m)
+}
+
+func sayStrategy(m access.Mask) string {
 	switch m.Strategy {
 	case access.MaskPartial:
 		return fmt.Sprintf("partial (first %d, last %d)", m.KeepFirst, m.KeepLast)

@@ -84,11 +84,28 @@ func strength(s access.MaskStrategy) int {
 	return 5
 }
 
-// MergeMasks returns the mask that hides what either hides: null before redact before hash before partial before
+// stricter returns the budget that allows what both allow: nothing where one allows nothing, else the smaller count in the
+// longer window.
+func stricter(a, b access.Budget) access.Budget {
+	if a.Count == 0 || b.Count == 0 {
+		return access.Budget{}
+	}
+	return access.Budget{Count: min(a.Count, b.Count), Per: max(a.Per, b.Per)}
+}
+
+// MergeMasks returns the mask that hides what either hides, as hidden by both (mergeStrategies), and allows the lookups
+// that both allow.
+func MergeMasks(a, b access.Mask) access.Mask {
+	m := mergeStrategies(a, b)
+	m.Lookup = stricter(a.Lookup, b.Lookup)
+	return m
+}
+
+// mergeStrategies returns the mask that hides what either hides: null before redact before hash before partial before
 // truncate. Of two partials the fewest characters are kept at each end; of two truncations the longer unit counts. A
 // partial and a truncation each show something that the other hides, so together they give the next that hides more than
 // both. Because is a's unless b alone hides more.
-func MergeMasks(a, b access.Mask) access.Mask {
+func mergeStrategies(a, b access.Mask) access.Mask {
 	sa, sb := strength(a.Strategy), strength(b.Strategy)
 	switch {
 	case sa != sb && max(sa, sb) == strength(access.MaskPartial):

@@ -22,6 +22,12 @@ const (
 	leastWait   = time.Second
 	longestWait = 24 * time.Hour
 	maxKeep     = 64
+
+	defaultLookups = 100
+	mostLookups    = 1_000_000
+	defaultWindow  = time.Hour
+	shortestWindow = time.Second
+	longestWindow  = 720 * time.Hour
 )
 
 // rule is a compiled statement.
@@ -87,6 +93,8 @@ func (s *statementChecker) checkKeys() {
 		{"reuse", st.Reuse, []string{effectApprove}},
 		{"detect", len(st.Detect) > 0, []string{effectMask}},
 		{"with", st.With != nil, []string{effectMask}},
+		{"allow_lookup", st.AllowLookup, []string{effectMask}},
+		{"lookups", st.Lookups != nil, []string{effectMask}},
 	} {
 		if k.present && !slices.Contains(k.effects, st.Effect) {
 			s.add(s.path+"."+k.key, "%s does not go with effect %s (only with %v)", k.key, st.Effect, k.effects)
@@ -178,6 +186,37 @@ func (s *statementChecker) compileMask() {
 	s.out.detect = s.doc.Detect
 	s.out.mask = s.maskWith()
 	s.out.mask.Because = s.out.because
+	s.out.mask.Lookup = s.lookups()
+}
+
+// lookups compiles what a mask says of lookups: none, unless it allows them.
+func (s *statementChecker) lookups() access.Budget {
+	st := s.doc
+	switch {
+	case !st.AllowLookup && st.Lookups != nil:
+		s.add(s.path+".lookups", "lookups bounds what allow_lookup allows: set allow_lookup, or remove lookups")
+		return access.Budget{}
+	case !st.AllowLookup:
+		return access.Budget{}
+	case len(st.Detect) > 0:
+		s.add(s.path+".allow_lookup", "a detector masks no field that could be looked up: name the fields in resources instead")
+	}
+	if st.Lookups == nil {
+		return access.Budget{Count: defaultLookups, Per: defaultWindow}
+	}
+	b := access.Budget{Count: int64(st.Lookups.Count), Per: time.Duration(st.Lookups.Per)}
+	if b.Count < 1 || b.Count > mostLookups {
+		s.add(s.path+".lookups.count", "lookups are from 1 to %d", mostLookups)
+	}
+	s.window(s.path+".lookups.per", b.Per)
+	return b
+}
+
+// window checks the window of a budget.
+func (s *statementChecker) window(path string, per time.Duration) {
+	if per < shortestWindow || per > longestWindow {
+		s.add(path, "the window of a budget is from %s to %s", shortestWindow, longestWindow)
+	}
 }
 
 // maskWith compiles the "with" of a mask; its absence means redact.

@@ -189,6 +189,7 @@ func (s *session) combine(u, inner *understood) *understood {
 	st.Fingerprint += " " + in.Fingerprint
 	st.Actions = append(append([]access.Action(nil), st.Actions...), in.Actions...)
 	st.Tested = append(append([]string(nil), st.Tested...), in.Tested...)
+	st.Looked = append(append([]string(nil), st.Looked...), in.Looked...)
 	st.Bound = argumentsOf(&st, in)
 	st.Literals = slices.Clone(st.Literals)
 	for _, l := range in.Literals {

@@ -69,7 +69,7 @@ func render(a *Analysis) string {
 	for _, l := range []struct {
 		name string
 		v    []string
-	}{{"tested", a.Tested}, {"copied", a.Copied}} {
+	}{{"tested", a.Tested}, {"looked", a.Looked}, {"copied", a.Copied}} {
 		if len(l.v) > 0 {
 			b.WriteString("\n  " + l.name + ": " + list(l.v))
 		}

@@ -28,6 +28,7 @@ type Catalogue struct {
 	functions map[string][]function // name -> every user function of that name
 	operators map[string][]owner    // name -> every user operator of that name
 	types     map[string][]typeInfo // name -> every user type of that name
+	citext    uint32                // the type of the extension of that name; 0 where it is not there
 	userCasts bool                  // casts between built-in types were added: no expression is known any more
 
 	fields []fieldInfo // by fieldID; the resource names
@@ -219,7 +220,9 @@ func (c *Catalogue) addNames(j *catalogueJSON) error {
 		if len(kind) != 1 {
 			return fault.New(fault.Backend, "", "a type has no kind")
 		}
-		t.kind = kind[0]
+		if t.kind = kind[0]; name == "citext" && t.extension == "citext" {
+			c.citext = oid
+		}
 		c.types[name] = append(c.types[name], t)
 	}
 	c.resolveDomains(base)

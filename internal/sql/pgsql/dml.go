@@ -228,7 +228,7 @@ func (w *work) update(q *pg.UpdateStmt, sc *scope) result {
 		own.entries = append(own.entries, w.from(f, own))
 	}
 	w.set(q.TargetList, it, verbUpdate, own)
-	w.where(q.WhereClause, own)
+	w.filter(q.WhereClause, own)
 	w.bounded(q.WhereClause, it, q.WithClause, q.FromClause)
 	return w.returning(q.ReturningList, returningScope(own, it))
 }
@@ -240,7 +240,7 @@ func (w *work) delete(q *pg.DeleteStmt, sc *scope) result {
 	for _, f := range q.UsingClause {
 		own.entries = append(own.entries, w.from(f, own))
 	}
-	w.where(q.WhereClause, own)
+	w.filter(q.WhereClause, own)
 	w.bounded(q.WhereClause, it, q.WithClause, q.UsingClause)
 	return w.returning(q.ReturningList, returningScope(own, it))
 }

@@ -191,7 +191,7 @@ func (w *work) simpleSelect(q *pg.SelectStmt, outer *scope) result {
 	for _, f := range q.FromClause {
 		sc.entries = append(sc.entries, w.from(f, sc))
 	}
-	w.where(q.WhereClause, sc)
+	w.filter(q.WhereClause, sc)
 	r := w.targets(q.TargetList, sc)
 	for _, g := range q.GroupClause {
 		w.groupBy(g, sc, r)

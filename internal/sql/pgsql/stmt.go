@@ -6,6 +6,7 @@ import (
 
 // statement analyses one statement and returns what was understood.
 func (w *work) statement(n *pg.Node) *Analysis {
+	w.lookups = lookupsOf(n)
 	switch s := n.GetNode().(type) {
 	case *pg.Node_SelectStmt:
 		w.an.Verb, w.an.Tag = verbSelect, "SELECT"

@@ -197,6 +197,11 @@ func (w *work) innerAt(n *pg.Node, start int) *Analysis {
 		w.takeOver(p)
 	}
 	w.tested, w.copied = w.tested.union(in.tested), w.copied.union(in.copied)
+	if w.an.Verb == verbPrepare {
+		w.looked = in.looked // to be looked up by whoever runs it
+	} else {
+		w.tested = w.tested.union(in.looked) // a plan, a cursor or a table tells more than the rows that were found
+	}
 	for k, f := range in.bound {
 		if k >= 0 {
 			w.bound[k] = w.bound[k].union(f)

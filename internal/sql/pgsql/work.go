@@ -28,6 +28,8 @@ type work struct {
 	actions []pending
 	index   map[[2]string]int // name and resource -> actions
 	tested  fieldSet
+	looked  fieldSet
+	lookups *pg.Node // the condition whose parts may be lookups
 	copied  fieldSet
 	bound   map[atom]fieldSet
 	view    bool // a view's definition: what it tests, calls and reads is not the client's doing
@@ -214,6 +216,7 @@ func (w *work) finish() *Analysis {
 	}
 	an.LiteralMatters = len(an.Literals) > 0 && (w.matters || parserReads(w.src))
 	an.Tested = w.c.resources(w.tested)
+	an.Looked = w.c.resources(w.looked)
 	an.Copied = w.c.resources(w.copied)
 	w.finishBound()
 	return an

@@ -1,0 +1,117 @@
+package gate
+
+import (
+	"sync"
+	"time"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/fault"
+)
+
+// Budgets counts what principals used of what policy gives in portions: lookups by a masked field. It counts in fixed
+// windows, which begin with the first use, in the memory of this process. The zero value is ready to use, and safe for
+// concurrent use.
+type Budgets struct {
+	mu    sync.Mutex
+	used  map[budgetKey]window
+	swept time.Time // when ended windows were last looked for
+}
+
+// budgetKey is what is counted: of whom, where, of what.
+type budgetKey struct{ principal, connection, what string }
+
+// window is what was used since it began.
+type window struct {
+	began, ends time.Time
+	used        int64
+}
+
+// maxWindows bounds the memory of Budgets: some 20 MiB. Where as many windows are under way, whatever needs another is
+// refused.
+const maxWindows = 1 << 17
+
+// take uses n of a budget up where as much is left. It returns what is left then (less than zero: nothing was taken), and
+// when the window ends.
+func (b *Budgets) take(k budgetKey, limit access.Budget, n int64, now time.Time) (left int64, ends time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	w, ok := b.open(k, limit, now)
+	if !ok {
+		return -1, now.Add(limit.Per)
+	}
+	left = limit.Count - w.used - n
+	if left >= 0 {
+		w.used += n
+		b.used[k] = w
+	}
+	return left, w.ends
+}
+
+// open returns the window of k that is under way, or a new one; false where there is no room for one. b.mu is held.
+func (b *Budgets) open(k budgetKey, limit access.Budget, now time.Time) (window, bool) {
+	w, known := b.used[k]
+	if known {
+		w.ends = w.began.Add(limit.Per) // the policy may have changed
+		if now.Before(w.ends) {
+			return w, true
+		}
+	}
+	if !known && len(b.used) >= maxWindows && !b.sweep(now) {
+		return window{}, false
+	}
+	if b.used == nil {
+		b.used = map[budgetKey]window{}
+	}
+	return window{began: now, ends: now.Add(limit.Per)}, true
+}
+
+// sweep forgets windows that have ended, at most once a second, and reports whether there is room now. b.mu is held.
+func (b *Budgets) sweep(now time.Time) bool {
+	if since := now.Sub(b.swept); since >= 0 && since < time.Second {
+		return false
+	}
+	b.swept = now
+	for k, w := range b.used {
+		if !now.Before(w.ends) {
+			delete(b.used, k)
+		}
+	}
+	return len(b.used) < maxWindows
+}
+
+// looked is a masked field that a statement looks rows up by, and how often it may.
+type looked struct {
+	field string
+	limit access.Budget
+}
+
+// lookups tells the masked fields that st looks rows up by: oracle is one by which it may not.
+func (g *Gate) lookups(st *access.Statement) (oracle string, all []looked) {
+	if g.masks == nil {
+		return "", nil
+	}
+	for _, f := range st.Looked {
+		switch m, masked := g.masks.Field(f); {
+		case masked && m.Lookup.Count <= 0:
+			return f, nil
+		case masked:
+			all = append(all, looked{f, m.Lookup})
+		}
+	}
+	return "", all
+}
+
+// lookUp uses up one lookup of every masked field that h looks rows up by. A statement that is refused or held has
+// used them too: what policy makes of it may depend on the values.
+func (g *Gate) lookUp(h *Handle) error {
+	now := g.clock()
+	for _, l := range h.looked {
+		k := budgetKey{g.caller.Principal.ID(), g.conn.Name, l.field}
+		if left, ends := g.svc.Budgets.take(k, l.limit, 1, now); left < 0 {
+			return &fault.Error{Op: "gate.Ask", Kind: fault.Denied,
+				Say:  "permission denied: your lookups by " + l.field + " are used up until " + ends.UTC().Format(time.RFC3339),
+				Hint: "The field is masked for you, and a policy bounds how often you may look rows up by it (allow_lookup)."}
+		}
+	}
+	return nil
+}

@@ -269,7 +269,7 @@ func (s *session) spontaneous(kind byte, whole []byte) (bool, error) {
 		s.state.report(whole[head:])
 	case ansNotice:
 		if e := s.due(); hides && (s.loud || e == nil || e.current() == nil || s.hides(e.current().u).errors) {
-			s.add, _ = appendCoarse(s.add, kind, whole[head:])
+			s.add, _ = appendCoarse(s.add, kind, whole[head:], s.plainTable(m))
 			return false, nil
 		}
 	case ansNotification:
@@ -416,7 +416,7 @@ func (s *session) fails(e *expect, whole []byte) (pass bool, err error) {
 	case e.reject != nil:
 		s.add, pass = appendError(s.add, "ERROR", e.reject), false
 	case s.coarse(e, r):
-		s.add, code = appendCoarse(s.add, ansError, whole[head:])
+		s.add, code = appendCoarse(s.add, ansError, whole[head:], s.plainTable(s.g.Masks()))
 		pass = false
 	}
 	out := gate.Outcome{Status: access.StatusError, Code: code}

@@ -61,7 +61,7 @@ func FuzzMessages(f *testing.F) {
 			}
 		default:
 			errorCode(body)
-			if out, _ := appendCoarse(nil, ansError, body); len(frames(out)) != 1 {
+			if out, _ := appendCoarse(nil, ansError, body, unmasked); len(frames(out)) != 1 {
 				t.Errorf("a coarse error is not one message: %q", out)
 			}
 			readTypes(body)

@@ -324,9 +324,12 @@ func TestSQLSTATEs(t *testing.T) {
 	}
 }
 
+func masked(string, string) bool   { return false }
+func unmasked(string, string) bool { return true }
+
 // TestCoarseErrors: of an error about masked fields only what cannot hold a value is left.
 func TestCoarseErrors(t *testing.T) {
-	for _, code := range []string{"23505", "22P02", "P0001", "23502", "XX000", "99999", "", "2"} {
+	for _, code := range []string{"23505", "22P02", "P0001", "23502", "23503", "23514", "23P01", "XX000", "99999", "", "2"} {
 		var body []byte
 		for _, f := range "SVCMDHPpqWstcdnFLR?" {
 			v := canary
@@ -343,12 +346,15 @@ func TestCoarseErrors(t *testing.T) {
 			body = appendErrorField(body, byte(f), v)
 		}
 		body = append(body, 0)
-		out, said := appendCoarse(nil, ansError, body)
+		out, said := appendCoarse(nil, ansError, body, masked)
 		if len(frames(out)) != 1 || strings.Contains(string(out), canary) {
 			t.Errorf("%s: tells %q", code, out)
 		}
-		if code == "23505" && (said != "23000" || errorField(out[head:], 'n') != "") {
-			t.Errorf("a unique violation says which: %q", out)
+		if strings.HasPrefix(code, "23") && (said != "23000" || errorField(out[head:], 'n') != "") {
+			t.Errorf("a violation says which: %q", out)
+		}
+		if out, said := appendCoarse(nil, ansError, body, unmasked); strings.HasPrefix(code, "23") && code != "23503" && (said != code || errorField(out[head:], 'n') == "") {
+			t.Errorf("a violation in a table without masks does not say which: %q", out)
 		}
 		for _, f := range "DHPpqWcdFLR" {
 			if v := errorField(out[head:], byte(f)); v != "" {
@@ -357,7 +363,7 @@ func TestCoarseErrors(t *testing.T) {
 		}
 	}
 	for _, broken := range [][]byte{nil, {0}, {'C'}, []byte("C" + canary), {'S', 0, 'C', 0}} {
-		out, _ := appendCoarse(nil, ansError, broken)
+		out, _ := appendCoarse(nil, ansError, broken, unmasked)
 		if len(frames(out)) != 1 || strings.Contains(string(out), canary) {
 			t.Errorf("%q: %q", broken, out)
 		}

@@ -2,9 +2,12 @@ package postgres
 
 import (
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
 )
 
@@ -83,15 +86,17 @@ func appendErrorField(dst []byte, code byte, text string) []byte {
 
 // appendCoarse appends an error or notice of the server from which everything that may hold a value is gone: what stays
 // is the severity, the SQLSTATE, its standard name, and the names of schema, table and constraint. Column and type names,
-// detail, hint, context, position and the server's source line go: COPY's context prints cells.
-func appendCoarse(dst []byte, kind byte, body []byte) ([]byte, string) {
+// detail, hint, context, position and the server's source line go: COPY's context prints cells. Which constraint of a table
+// with masked fields was violated, and of which kind it is, would tell of their values: only the class is said, unless
+// plain reports that the table has none.
+func appendCoarse(dst []byte, kind byte, body []byte, plain func(schema, table string) bool) ([]byte, string) {
 	var m pgproto3.ErrorResponse
 	if err := m.Decode(body); err != nil {
 		m = pgproto3.ErrorResponse{Severity: "ERROR", Code: "XX000"}
 	}
 	code := m.Code
-	if code == "23505" {
-		code = "23000" // which constraint was violated by which value is an oracle: only the class is said
+	if strings.HasPrefix(code, violation) && (code == foreignKey || !plain(m.SchemaName, m.TableName)) {
+		code = violation + "000"
 		m.ConstraintName = ""
 	}
 	dst, at := openFrame(dst, kind)
@@ -110,6 +115,26 @@ func appendCoarse(dst []byte, kind byte, body []byte) ([]byte, string) {
 		}
 	}
 	return closeFrame(append(dst, 0), at), code
+}
+
+// The class of violated constraints, and the one that concerns two tables, of which the server names the referencing one.
+const (
+	violation  = "23"
+	foreignKey = "23503"
+)
+
+// plainTable reports whether a table of this session's catalogue holds nothing that m masks. What is not known is not plain.
+func (s *session) plainTable(m access.Masks) func(schema, table string) bool {
+	return func(schema, table string) bool {
+		if s.cat == nil || m == nil {
+			return false
+		}
+		fields, known := s.cat.Fields(schema, table)
+		return known && !slices.ContainsFunc(fields, func(f string) bool {
+			_, masked := m.Field(f)
+			return masked
+		})
+	}
 }
 
 // errorCode returns the SQLSTATE of an ErrorResponse.

@@ -306,6 +306,20 @@ func (c *Catalogue) Sources(relOID uint32, attnum int16) (fields []string, prove
 	return c.resources(col.val.from), !col.val.open
 }
 
+// Fields returns every field that a value of a relation may come from: its own, and through views and inheritance those of
+// others. known is false where the catalogue does not hold the relation, or cannot follow it.
+func (c *Catalogue) Fields(schema, name string) (fields []string, known bool) {
+	r := c.relations[schema][name]
+	if r == nil {
+		return nil, false
+	}
+	all, open := fieldSet(nil), false
+	for i := range r.columns {
+		all, open = all.union(r.columns[i].val.from), open || r.columns[i].val.open
+	}
+	return c.resources(all), !open
+}
+
 func (c *Catalogue) column(relOID uint32, attnum int16) *relColumn {
 	r := c.byOID[relOID]
 	if r == nil {

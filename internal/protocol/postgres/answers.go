@@ -117,7 +117,10 @@ func (s *session) more(ctx context.Context) error {
 		return s.copyIn(ctx)
 	}
 	need := 1
-	if kind, size, ok, _ := peekHead(s.be.Unread()); ok && !s.streams(kind, size) {
+	if kind, size, ok, _ := peekHead(s.be.Unread()); ok {
+		if size <= len(s.be.Unread()) || s.streams(kind, size) {
+			return nil // it came right behind a row that was streamed
+		}
 		if size > s.limits.Message {
 			return fault.New(fault.Backend, "postgres.more", "a row of %d bytes must be held to be masked or recorded, and limits.max_message is %d", size, s.limits.Message)
 		}

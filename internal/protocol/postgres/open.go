@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -232,7 +233,9 @@ func welcome(params map[string]string, key cancelKey) []byte {
 	for n := range params {
 		names = append(names, n)
 	}
-	slices.Sort(names)
+	slices.SortFunc(names, func(a, b string) int { // as the server sorts its settings: pgconn does not keep the order
+		return cmp.Compare(strings.ToLower(a), strings.ToLower(b))
+	})
 	for _, n := range names {
 		var at int
 		out, at = openFrame(out, ansParameterStatus)

@@ -235,3 +235,9 @@ func join(parts ...[]pgproto3.FrontendMessage) []pgproto3.FrontendMessage {
 }
 
 func one(m ...pgproto3.FrontendMessage) []pgproto3.FrontendMessage { return m }
+
+// unknown is a message of a type that there is not.
+type unknown struct{ pgproto3.Flush }
+
+// Encode implements pgproto3.Message.
+func (*unknown) Encode(dst []byte) ([]byte, error) { return append(dst, '!', 0, 0, 0, 4), nil }

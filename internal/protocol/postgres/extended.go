@@ -61,7 +61,7 @@ func (s *session) bind(ctx context.Context, f frame) error {
 	name := string(m.portal)
 	stmt := s.stmts[string(m.name)]
 	if stmt == nil {
-		return s.refuseExtended(ctx, s.g.RefuseText(sayCode("26000", fault.NotFound, "prepared statement \""+string(m.name)+"\" does not exist", ""), len(f.body)))
+		return s.refuseExtended(ctx, s.g.RefuseText(unknownStatement(m.name), len(f.body)))
 	}
 	if err := s.checkPortalName(name); err != nil {
 		return s.refuseExtended(ctx, s.g.RefuseText(err, len(f.body)))
@@ -153,9 +153,17 @@ func (s *session) describe(ctx context.Context, f frame) error {
 
 func unknownTarget(m targetMessage) error {
 	if m.what == 'S' {
-		return sayCode("26000", fault.NotFound, "prepared statement \""+string(m.name)+"\" does not exist", "")
+		return unknownStatement(m.name)
 	}
 	return sayCode("34000", fault.NotFound, "portal \""+string(m.name)+"\" does not exist", "")
+}
+
+// unknownStatement is in the server's words.
+func unknownStatement(name []byte) error {
+	if len(name) == 0 {
+		return sayCode("26000", fault.NotFound, "unnamed prepared statement does not exist", "")
+	}
+	return sayCode("26000", fault.NotFound, "prepared statement \""+string(name)+"\" does not exist", "")
 }
 
 // execute runs a portal: under the permit of its Bind the first time, under a new one if that was used, or if the policies

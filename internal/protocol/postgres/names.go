@@ -111,6 +111,9 @@ func runnable(a *pgsql.Analysis) bool {
 // effects notes what a statement did to the session's names.
 func (s *session) effects(u *understood, tag []byte) {
 	a := u.a
+	if a.Tx != pgsql.TxNone && s.state.tx == txFailed {
+		s.state.tx = txOpen // it took the failed transaction back: what follows in the pipeline runs, and ReadyForQuery tells more
+	}
 	switch {
 	case a.Prepare != nil:
 		s.stmts[a.Prepare.Name] = &prepared{name: a.Prepare.Name, text: a.Prepare.Inner.Text}

@@ -3,12 +3,14 @@ package postgres
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
+	"gatehouse/internal/sql/pgsql"
 )
 
 // coded is a fault with a SQLSTATE of its own, where the kind's usual one would mislead drivers.
@@ -67,6 +69,14 @@ func appendAnswer(dst []byte, kind byte, severity, code string, err error) []byt
 	dst = appendErrorField(dst, 'S', severity)
 	dst = appendErrorField(dst, 'V', severity)
 	dst = appendErrorField(dst, 'C', code)
+	var syntax *pgsql.SyntaxError
+	if errors.As(err, &syntax) && syntax.Full != "" { // as the server would say it to who wrote the text
+		dst = appendErrorField(dst, 'M', syntax.Full)
+		if syntax.Position > 0 {
+			dst = appendErrorField(dst, 'P', strconv.Itoa(syntax.Position))
+		}
+		return closeFrame(append(dst, 0), at)
+	}
 	dst = appendErrorField(dst, 'M', say)
 	if hint != "" {
 		dst = appendErrorField(dst, 'H', hint)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -120,7 +121,9 @@ func (s *session) take(ctx context.Context, f frame) error {
 	}
 	switch f.kind {
 	case msgQuery:
-		return s.query(ctx, f)
+		err := s.query(ctx, f)
+		s.runs = s.runs[:0]
+		return err
 	case msgParse:
 		return s.parse(ctx, f)
 	case msgBind:
@@ -140,7 +143,7 @@ func (s *session) take(ctx context.Context, f frame) error {
 	case msgFunction:
 		return s.function(ctx, f)
 	}
-	return sayCode("08P01", fault.Malformed, "invalid frontend message type", "")
+	return sayCode("08P01", fault.Malformed, "invalid frontend message type "+strconv.Itoa(int(f.kind)), "")
 }
 
 // function refuses the fast path: its arguments name a function by OID, past every policy.

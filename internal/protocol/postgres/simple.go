@@ -7,6 +7,7 @@ import (
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
+	"gatehouse/internal/sql/pgsql"
 )
 
 // run is one statement under way.
@@ -38,7 +39,7 @@ func (s *session) query(ctx context.Context, f frame) error {
 	if err != nil {
 		return s.refuseQuery(ctx, s.noted(err, len(text)))
 	}
-	if err := sequence(j.stmts); err != nil {
+	if err := s.sequence(j.stmts); err != nil {
 		return s.refuseQuery(ctx, s.g.RefuseText(err, len(text)))
 	}
 	s.runs = s.runs[:0]
@@ -82,9 +83,9 @@ func (s *session) noted(err error, size int) error {
 
 // sequence refuses batches in which a statement changes how a later one is read: the later one was judged in the state
 // before.
-func sequence(stmts []*understood) error {
+func (s *session) sequence(stmts []*understood) error {
 	for i, u := range stmts {
-		state, names := u.a.ChangesState || u.a.ChangesCatalogue, changesNames(u.a)
+		state, names := s.changesReading(u), changesNames(u.a)
 		for _, later := range stmts[i+1:] {
 			if state && later.a.Verb != "Transaction" || names && byName(later.a) {
 				return sayCode("0A000", fault.Denied, u.a.Verb+" changes how the statements after it are read, and must be sent by itself",
@@ -95,9 +96,16 @@ func sequence(stmts []*understood) error {
 	return nil
 }
 
+// changesReading reports whether the statements after u may be read otherwise. The end of a transaction that changed
+// nothing changes nothing, and what a session listens to is no matter of reading.
+func (s *session) changesReading(u *understood) bool {
+	ends := u.a.Tx != pgsql.TxNone && !s.unsettled
+	return u.a.ChangesState && !ends && u.a.Listen == "" || u.a.ChangesCatalogue
+}
+
 // ask gets the permit for one statement.
 func (s *session) ask(ctx context.Context, u *understood, r gate.Request) (run, error) {
-	if s.state.tx == txFailed && !endsTransaction(u) { // the server would say no more than this
+	if s.state.tx == txFailed && !endsTransaction(u) && !s.recovers() { // the server would say no more than this
 		return run{}, s.g.Refuse(u.h, r.Params, errAborted)
 	}
 	asked := u
@@ -146,6 +154,19 @@ func explained(err error, u *understood) error {
 }
 
 var errAborted = sayCode("25P02", fault.Conflict, "current transaction is aborted, commands ignored until end of transaction block", "")
+
+// recovers reports whether a statement of the same message, which has its permit by now, ends the failed transaction.
+func (s *session) recovers() bool {
+	if !s.state.known {
+		return false
+	}
+	for i := range s.runs {
+		if s.runs[i].u.a.Tx != pgsql.TxNone {
+			return true
+		}
+	}
+	return false
+}
 
 // endsTransaction reports whether u is a form of ROLLBACK or COMMIT: what a failed transaction still takes.
 func endsTransaction(u *understood) bool { return u.a.Verb == "Transaction" }

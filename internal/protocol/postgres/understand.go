@@ -3,8 +3,10 @@ package postgres
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"sync"
+	"unicode/utf8"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
@@ -98,6 +100,9 @@ func (s *session) understand(ctx context.Context, text []byte) (*judged, error) 
 	}
 	batch, err := s.analyse(text, cat)
 	if err != nil {
+		if !utf8.Valid(text) {
+			err = invalidText(text)
+		}
 		return nil, err
 	}
 	j := &judged{cat: cat, state: s.state.version}
@@ -111,6 +116,32 @@ func (s *session) understand(ctx context.Context, text []byte) (*judged, error) 
 		}
 	}
 	return j, nil
+}
+
+// invalidText names the first bytes that are no UTF-8, in the server's words.
+func invalidText(text []byte) error {
+	for {
+		r, n := utf8.DecodeRune(text)
+		if r == utf8.RuneError && n <= 1 {
+			break
+		}
+		text = text[n:]
+	}
+	n := 1
+	switch {
+	case len(text) == 0:
+	case text[0]&0xe0 == 0xc0:
+		n = 2
+	case text[0]&0xf0 == 0xe0:
+		n = 3
+	case text[0]&0xf8 == 0xf0:
+		n = 4
+	}
+	say := "invalid byte sequence for encoding \"UTF8\":"
+	for _, b := range text[:min(n, len(text))] {
+		say += fmt.Sprintf(" 0x%02x", b)
+	}
+	return sayCode("22021", fault.Malformed, say, "")
 }
 
 // judge asks the gate what it can say of a statement by itself.
@@ -153,13 +184,13 @@ func (s *session) resolve(ctx context.Context, u *understood) (*understood, erro
 	case u.a.Execute != "":
 		p := s.stmts[u.a.Execute]
 		if p == nil {
-			return nil, sayCode("26000", fault.NotFound, "prepared statement \""+u.a.Execute+"\" does not exist in this session", "")
+			return nil, sayCode("26000", fault.NotFound, "prepared statement \""+u.a.Execute+"\" does not exist", "")
 		}
 		return s.through(ctx, u, p.text)
 	case u.a.Fetch != "":
 		c := s.cursors[u.a.Fetch]
 		if c == nil {
-			return nil, sayCode("34000", fault.NotFound, "cursor \""+u.a.Fetch+"\" was not declared in this session", "")
+			return nil, sayCode("34000", fault.NotFound, "cursor \""+u.a.Fetch+"\" does not exist", "")
 		}
 		return s.combine(u, c.u), nil
 	}

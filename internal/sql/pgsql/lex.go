@@ -180,6 +180,7 @@ func fingerprint(normal string) string {
 // SyntaxError is the cause of a Malformed error: where the text stops making sense.
 type SyntaxError struct {
 	Message  string // the parser's, without any word of the text
+	Full     string // the same with the words that it quotes: for who wrote the text, and never for a record
 	Position int    // counted in characters from 1; 0 where not known
 }
 
@@ -190,7 +191,7 @@ func (e *SyntaxError) Error() string { return e.Message }
 func syntaxError(text string, err error) error {
 	e := &SyntaxError{Message: "syntax error"}
 	if pe, ok := parserError(err); ok {
-		e.Message, e.Position = bareMessage(pe.Message), characters(text, pe.Cursorpos)
+		e.Message, e.Full, e.Position = bareMessage(pe.Message), pe.Message, characters(text, pe.Cursorpos)
 	}
 	say := e.Message
 	if e.Position > 0 {

@@ -100,4 +100,14 @@ var table = []mutant{
 		find: "if s.unsettled { // SET LOCAL", replace: "if false { // SET LOCAL",
 		pkg: "./e2e", test: "TestAttackOnPipelineEnd",
 	},
+	{
+		check: "names: a temporary table that hides a stored one is not known", file: "internal/sql/pgsql/catalogue.go",
+		find: "return c.shadowing(s, at, name)", replace: "return c.temporary(s, at, name)",
+		pkg: "./e2e", test: "TestTemporaryTables",
+	},
+	{
+		check: "mask: a temporary table's values steer nothing", file: "internal/protocol/postgres/understand.go",
+		find: "if u.a.TestsTemporary {", replace: "if false {",
+		pkg: "./e2e", test: "TestTemporaryTables",
+	},
 }

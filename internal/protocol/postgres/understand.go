@@ -235,6 +235,7 @@ func (s *session) combine(u, inner *understood) *understood {
 	a.ChangesCatalogue = a.ChangesCatalogue || inner.a.ChangesCatalogue
 	a.Copied = append(append([]string(nil), a.Copied...), inner.a.Copied...)
 	a.ReturnsRows = a.ReturnsRows || inner.a.ReturnsRows
+	a.TestsTemporary = a.TestsTemporary || inner.a.TestsTemporary
 	return &understood{a: &a, h: s.g.Judge(&st), outputs: inner.outputs, known: inner.known}
 }
 
@@ -293,6 +294,9 @@ func (s *session) hides(u *understood) hiding {
 	if c := u.a.Copy; c != nil && c.ToClient && u.hide.rows && !plainCopy(c) {
 		u.hide.refuse = errCopyForm
 	}
+	if u.a.TestsTemporary {
+		u.hide.refuse = errTemporary
+	}
 	if unproven && s.g.Connection().Unproven == "refuse" {
 		u.hide.refuse = &fault.Error{Op: "postgres.hides", Kind: fault.Denied,
 			Say:  "permission denied: a column of this result cannot be proven free of masked fields",
@@ -304,6 +308,10 @@ func (s *session) hides(u *understood) hiding {
 var errCopyForm = &fault.Error{Op: "postgres.hides", Kind: fault.Denied,
 	Say:  "permission denied: this COPY holds masked columns in a form that the gateway does not rebuild",
 	Hint: "Use the format's default delimiter, null, quote, escape and encoding."}
+
+var errTemporary = &fault.Error{Op: "postgres.hides", Kind: fault.Denied,
+	Say:  "permission denied: some columns are masked for you, and a temporary table may hold what was made from them",
+	Hint: "Filter, sort, group and join stored tables only; a WITH query may stand for the temporary table."}
 
 // unproven looks at every output; it reports whether one could be anything.
 func (s *session) unproven(m access.Masks, u *understood, h *hiding) bool {

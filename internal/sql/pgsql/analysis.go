@@ -27,6 +27,8 @@ type Analysis struct {
 	Secrets     []access.Span    // literals that are credentials: passwords of roles, options of servers, connection strings
 	Copied      []string         // fields whose values this statement writes into another object
 
+	TestsTemporary bool // values of a temporary table steer what it does: what they were made from is not known
+
 	// LiteralMatters says that the value of some literal was looked at, not only where it stands: then this analysis does not
 	// hold for a text that differs in literals. It holds for one where it is false (TestOtherLiterals).
 	LiteralMatters bool

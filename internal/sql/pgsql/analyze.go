@@ -115,6 +115,10 @@ func denied(format string, args ...any) error {
 
 // batch analyses each statement of a parsed text.
 func (a *Analyzer) batch(text string, tokens []*pg.ScanToken, tree *pg.ParseResult, c *Catalogue, s *State) (*Batch, error) {
+	c, err := c.with(s)
+	if err != nil {
+		return nil, err
+	}
 	b := &Batch{Statements: make([]*Analysis, 0, len(tree.Stmts))}
 	budget := a.limits.MaxWork
 	for _, raw := range tree.Stmts {

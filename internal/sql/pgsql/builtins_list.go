@@ -20,30 +20,43 @@ rtrim split_part string_to_array substr substring translate trunc
 second: date_part extract
 pure: abbrev abs acos acosd acosh age area array_append array_cat array_fill array_position array_positions array_prepend
 array_remove array_replace array_reverse array_sample array_shuffle array_sort array_to_tsvector ascii asin asind asinh atan
-atan2 atan2d atand atanh bit bit_count bitcat bitcmp bool bound_box box bpchar bpcharcmp byteacat byteacmp casefold cash_cmp
-cash_words cbrt ceil ceiling center char chr cidr circle convert convert_from convert_to cos cosd cosh cot cotd crc32 crc32c
-date date_add date_bin date_cmp date_cmp_timestamp date_subtract date_trunc datemultirange daterange decode degrees dexp
-diagonal diameter div dlog1 dlog10 dround dtrunc enum_cmp erf erfc exp factorial float4 float8 floor format gamma gcd get_bit
-get_byte get_current_ts_config height in_range inet inet_merge inet_same_family int2 int4 int4inc int4multirange int4range
-int8 int8_sum int8multirange int8range interval interval_cmp isclosed ishorizontal isopen isparallel isperp isvertical json
-json_array_length json_build_object json_extract_path json_extract_path_text json_object json_populate_record json_scalar
-json_serialize json_strip_nulls json_to_tsvector jsonb_array_length jsonb_build_array jsonb_build_object jsonb_cmp
-jsonb_concat jsonb_insert jsonb_object jsonb_path_exists jsonb_path_exists_tz jsonb_path_match jsonb_path_match_tz
-jsonb_path_query_array jsonb_path_query_array_tz jsonb_path_query_first jsonb_path_query_first_tz jsonb_populate_record
-jsonb_set jsonb_set_lax jsonb_to_tsvector justify_days justify_hours justify_interval lcm length lgamma like like_escape line
-ln log log10 lseg macaddr macaddr8 macaddr8_cmp macaddr8_set7bit macaddr_cmp make_date make_interval make_time make_timestamp
-make_timestamptz min_scale mod money multirange multirange_cmp mxid_age nameconcatoid network_cmp notlike npoints numeric
-numeric_cmp numeric_div_trunc nummultirange numrange oid overlaps parse_ident path pclose pg_lsn pg_lsn_cmp pg_size_bytes
-pg_size_pretty pg_snapshot_xmax pg_snapshot_xmin pg_visible_in_snapshot pg_wal_lsn_diff pg_walfile_name
-pg_walfile_name_offset phraseto_tsquery plainto_tsquery point polygon popen pow power radians radius random random_normal
-range_cmp range_merge regclass repeat round scale set_bit set_byte set_masklen setweight similar_escape similar_to_escape sin
-sind sinh slope sqrt tan tand tanh time time_cmp timestamp timestamp_cmp timestamp_cmp_date timestamptz timestamptz_cmp
-timetz timetz_cmp timezone to_ascii to_bin to_char to_date to_hex to_jsonb to_number to_oct to_timestamp to_tsquery
-to_tsvector trim_array trim_scale ts_delete ts_filter ts_headline ts_lexize ts_rank ts_rank_cd tsmultirange tsquery_cmp
-tsquery_or tsquery_phrase tsrange tstzmultirange tstzrange tsvector_cmp tsvector_concat txid_snapshot_xmax txid_snapshot_xmin
-txid_visible_in_snapshot unicode_assigned unistr uuid_cmp uuid_extract_timestamp uuid_extract_version uuidv7 varbit varbitcmp
-varchar websearch_to_tsquery width width_bucket xid xid8cmp xml xml_is_well_formed xml_is_well_formed_content
-xml_is_well_formed_document xmlcomment xmlexists xmltext xmlvalidate xpath xpath_exists
+atan2 atan2d atand atanh bit bit_count bitcat bitcmp bool boolsend bound_box box bpchar bpcharcmp bytea byteacat byteacmp
+byteasend casefold cash_cmp cash_words cbrt ceil ceiling center char chr cidr circle convert convert_from convert_to cos cosd
+cosh cot cotd crc32 crc32c date date_add date_bin date_cmp date_cmp_timestamp date_send date_subtract date_trunc
+datemultirange daterange decode degrees dexp diagonal diameter div dlog1 dlog10 dround dtrunc enum_cmp erf erfc exp factorial
+float4 float4send float8 float8send floor format gamma gcd get_bit get_byte get_current_ts_config hash_numeric
+hash_numeric_extended hashbpchar hashbpcharextended hashchar hashcharextended hashfloat4 hashfloat4extended hashfloat8
+hashfloat8extended hashinet hashinetextended hashint2 hashint2extended hashint4 hashint4extended hashint8 hashint8extended
+hashmacaddr hashmacaddr8 hashmacaddr8extended hashmacaddrextended hashname hashnameextended hashoid hashoidextended hashtext
+hashtextextended height in_range inet inet_merge inet_same_family int2 int2send int4 int4inc int4multirange int4range
+int4send int8 int8_sum int8multirange int8range int8send interval interval_cmp interval_hash interval_hash_extended
+interval_send isclosed ishorizontal isopen isparallel isperp isvertical json json_array_element json_array_element_text
+json_array_length json_build_object json_extract_path json_extract_path_text json_object json_object_field
+json_object_field_text json_populate_record json_scalar json_serialize json_strip_nulls json_to_tsvector jsonb
+jsonb_array_element jsonb_array_element_text jsonb_array_length jsonb_build_array jsonb_build_object jsonb_cmp jsonb_concat
+jsonb_contained jsonb_contains jsonb_delete jsonb_delete_path jsonb_exists jsonb_exists_all jsonb_exists_any jsonb_hash
+jsonb_hash_extended jsonb_insert jsonb_object jsonb_object_field jsonb_object_field_text jsonb_path_exists
+jsonb_path_exists_tz jsonb_path_match jsonb_path_match_tz jsonb_path_query_array jsonb_path_query_array_tz
+jsonb_path_query_first jsonb_path_query_first_tz jsonb_populate_record jsonb_send jsonb_set jsonb_set_lax jsonb_to_tsvector
+jsonpath justify_days justify_hours justify_interval lcm length lgamma like like_escape line ln log log10 lseg macaddr
+macaddr8 macaddr8_cmp macaddr8_set7bit macaddr_cmp make_date make_interval make_time make_timestamp make_timestamptz
+min_scale mod money multirange multirange_cmp mxid_age nameconcatoid network_cmp notlike npoints numeric numeric_cmp
+numeric_div_trunc numeric_send nummultirange numrange oid oidsend overlaps parse_ident path pclose pg_lsn pg_lsn_cmp
+pg_lsn_hash pg_lsn_hash_extended pg_size_bytes pg_size_pretty pg_snapshot_xmax pg_snapshot_xmin pg_visible_in_snapshot
+pg_wal_lsn_diff pg_walfile_name pg_walfile_name_offset phraseto_tsquery plainto_tsquery point polygon popen pow power radians
+radius random random_normal range_adjacent range_after range_before range_cmp range_contained_by range_contains
+range_contains_elem range_eq range_intersect range_merge range_minus range_overlaps range_overleft range_overright
+range_union regclass regcollation regconfig regdictionary regnamespace regoper regoperator regproc regprocedure regrole
+regtype repeat round scale set_bit set_byte set_masklen setweight similar_escape similar_to_escape sin sind sinh slope sqrt
+tan tand tanh time time_cmp time_hash time_hash_extended time_send timestamp timestamp_cmp timestamp_cmp_date timestamp_hash
+timestamp_hash_extended timestamp_send timestamptz timestamptz_cmp timestamptz_send timetz timetz_cmp timetz_hash
+timetz_hash_extended timetz_send timezone to_ascii to_bin to_char to_date to_hex to_jsonb to_number to_oct to_timestamp
+to_tsquery to_tsvector trim_array trim_scale ts_delete ts_filter ts_headline ts_lexize ts_rank ts_rank_cd tsmultirange
+tsquery tsquery_cmp tsquery_or tsquery_phrase tsrange tstzmultirange tstzrange tsvector tsvector_cmp tsvector_concat
+txid_snapshot_xmax txid_snapshot_xmin txid_visible_in_snapshot unicode_assigned unistr uuid uuid_cmp uuid_extract_timestamp
+uuid_extract_version uuid_hash uuid_hash_extended uuid_send uuidv7 varbit varbitcmp varchar websearch_to_tsquery width
+width_bucket xid xid8cmp xml xml_is_well_formed xml_is_well_formed_content xml_is_well_formed_document xmlcomment xmlexists
+xmltext xmlvalidate xpath xpath_exists
 aggtotal: any_value bool_and bool_or count cume_dist dense_rank every first_value lag last_value lead max min percent_rank
 rank row_number
 aggregate: array_agg avg bit_and bit_or bit_xor corr covar_pop covar_samp json_agg json_object_agg jsonb_agg jsonb_object_agg

@@ -55,6 +55,7 @@ type relation struct {
 	rules        bool   // rewrite rules other than a view's own
 	writes       bool   // writing may run code of users
 	reads        bool   // reading may run code of users
+	temporary    bool   // a table of the session's own
 	children     []*relation
 	expanding    bool
 	expanded     bool
@@ -151,8 +152,22 @@ func ParseCatalogue(connection string, text []byte) (*Catalogue, error) {
 }
 
 func (c *Catalogue) addRelation(j *relationJSON) error {
+	r, err := c.newRelation(j)
+	if err != nil {
+		return err
+	}
+	if c.relations[j.Schema] == nil {
+		c.relations[j.Schema] = map[string]*relation{}
+	}
+	c.relations[j.Schema][j.Name] = r
+	c.byOID[r.oid] = r
+	return nil
+}
+
+// newRelation reads a relation, and gives each of its columns a field.
+func (c *Catalogue) newRelation(j *relationJSON) (*relation, error) {
 	if len(j.Kind) != 1 {
-		return fault.New(fault.Backend, "", "a relation has no kind")
+		return nil, fault.New(fault.Backend, "", "a relation has no kind")
 	}
 	r := &relation{
 		oid: j.OID, schema: j.Schema, name: j.Name, kind: j.Kind[0], rules: j.Rules, writes: j.Writes, reads: j.Reads,
@@ -166,7 +181,7 @@ func (c *Catalogue) addRelation(j *relationJSON) error {
 		var flags int
 		var col relColumn
 		if err := json.Unmarshal(raw, &[]any{&col.attnum, &col.name, &col.typ, &flags}); err != nil {
-			return err
+			return nil, err
 		}
 		col.notNull = flags&2 != 0
 		col.id = fieldID(len(c.fields))
@@ -177,12 +192,7 @@ func (c *Catalogue) addRelation(j *relationJSON) error {
 		r.columns = append(r.columns, col)
 	}
 	r.spreadGenerated()
-	if c.relations[j.Schema] == nil {
-		c.relations[j.Schema] = map[string]*relation{}
-	}
-	c.relations[j.Schema][j.Name] = r
-	c.byOID[r.oid] = r
-	return nil
+	return r, nil
 }
 
 // spreadGenerated lets a generated column stand for every column of its row: which of them it is computed from is not read.
@@ -350,12 +360,15 @@ func (c *Catalogue) resources(s fieldSet) []string {
 // server may find one that the catalogue does not hold.
 func (c *Catalogue) lookup(s *State, schema, name string) (r *relation, known bool) {
 	if schema != "" {
-		return c.relations[schema][name], !strings.HasPrefix(schema, "pg_temp")
+		if strings.HasPrefix(schema, temporary) {
+			return c.temporary(s, schema, name)
+		}
+		return c.relations[schema][name], true
 	}
 	for _, at := range s.Path {
-		if strings.HasPrefix(at, "pg_temp") {
+		if strings.HasPrefix(at, temporary) {
 			if slices.Contains(s.Temp, name) {
-				return nil, false
+				return c.shadowing(s, at, name)
 			}
 			continue
 		}

@@ -226,6 +226,9 @@ func (w *work) namesOf(l protoreflect.List) []string {
 func (w *work) nameOf(m any) string {
 	switch o := m.(type) {
 	case *pg.RangeVar:
+		if o.Relpersistence == "t" { // CREATE TEMP: whatever else has the name stays as it is
+			return w.newResource(o)
+		}
 		if rel, _ := w.c.lookup(w.s, o.Schemaname, o.Relname); rel != nil {
 			return rel.resource
 		}

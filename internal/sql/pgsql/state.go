@@ -18,7 +18,20 @@ const StateQuery = `select pg_catalog.json_build_object(
    select c.relname as name from pg_catalog.pg_class c where c.relnamespace operator(pg_catalog.=) pg_catalog.pg_my_temp_schema()
    union all
    select t.typname from pg_catalog.pg_type t where t.typnamespace operator(pg_catalog.=) pg_catalog.pg_my_temp_schema()
- ) n))::pg_catalog.text`
+ ) n),
+ 'tables', (select pg_catalog.json_agg(pg_catalog.json_build_object('o', c.oid::pg_catalog.int8, 'n', c.relname, 'k', c.relkind,
+    'c', (select pg_catalog.json_agg(pg_catalog.json_build_array(a.attnum, a.attname, a.atttypid::pg_catalog.int8,
+         case when a.attnotnull then 2 else 0 end operator(pg_catalog.+)
+         case when a.attgenerated operator(pg_catalog.<>) ''::pg_catalog."char" then 4 else 0 end) order by a.attnum)
+       from pg_catalog.pg_attribute a
+       where a.attrelid operator(pg_catalog.=) c.oid and a.attnum operator(pg_catalog.>) 0 and not a.attisdropped),
+    'writes', c.relhastriggers or c.relchecks operator(pg_catalog.>) 0
+       or exists (select 1 from pg_catalog.pg_attrdef d where d.adrelid operator(pg_catalog.=) c.oid)
+       or exists (select 1 from pg_catalog.pg_index i where i.indrelid operator(pg_catalog.=) c.oid
+          and (i.indexprs is not null or i.indpred is not null))) order by c.oid)
+   from pg_catalog.pg_class c
+   where c.relnamespace operator(pg_catalog.=) pg_catalog.pg_my_temp_schema() and c.relkind operator(pg_catalog.=) 'r'::pg_catalog."char"
+     and not c.relhasrules and not c.relrowsecurity and not c.relhassubclass and not c.relispartition))::pg_catalog.text`
 
 // State is what decides how a text is read in a session.
 type State struct {
@@ -27,6 +40,8 @@ type State struct {
 	StandardConformingStrings bool     // off is refused where a text holds a backslash
 	ClientEncoding            string   // as the server names it; anything but UTF8 and SQL_ASCII may carry ASCII only
 	Temp                      []string // names of the session's own temporary relations and types, which shadow others
+
+	tables []relationJSON // those of Temp that are plain tables
 }
 
 type stateJSON struct {
@@ -36,6 +51,8 @@ type stateJSON struct {
 	Strings  string   `json:"strings"`
 	Encoding string   `json:"encoding"`
 	Temp     []string `json:"temp"`
+
+	Tables []relationJSON `json:"tables"`
 }
 
 const maxState = 1 << 20
@@ -56,6 +73,6 @@ func ParseState(text []byte) (State, error) {
 	return State{
 		Path: j.Path, User: j.User, SessionUser: j.Session,
 		StandardConformingStrings: strings.EqualFold(j.Strings, "on"),
-		ClientEncoding:            j.Encoding, Temp: j.Temp,
+		ClientEncoding:            j.Encoding, Temp: j.Temp, tables: j.Tables,
 	}, nil
 }

@@ -41,6 +41,9 @@ func (w *work) typeName(t *pg.TypeName) bool {
 		return w.qualifiedType(parts[0], name)
 	}
 	if slices.Contains(w.s.Temp, name) || slices.Contains(w.s.Temp, strings.TrimPrefix(name, "_")) {
+		if rel, known := w.c.lookup(w.s, "", name); known && rel.temporary && len(w.c.types[name]) == 0 {
+			return true // the row of a table
+		}
 		w.opaque("the type " + name + " is temporary")
 		return false
 	}
@@ -56,6 +59,9 @@ func (w *work) typeName(t *pg.TypeName) bool {
 				pure = false
 			}
 		}
+	}
+	if !known && (name == "record" || name == "unknown") { // the server's own, which are no columns' types
+		return true
 	}
 	if !known {
 		w.opaque("the type " + name + " is not in the catalogue")

@@ -215,8 +215,8 @@ func (w *work) finish() *Analysis {
 		an.Actions[i] = access.Action{Name: p.name, Resource: p.resource, Fields: w.c.resources(p.fields.union(p.foreign))}
 	}
 	an.LiteralMatters = len(an.Literals) > 0 && (w.matters || parserReads(w.src))
-	an.Tested = w.c.resources(w.tested)
 	an.Looked = w.c.resources(w.looked)
+	an.Tested, an.TestsTemporary = w.c.resources(w.tested), w.testsTemporary()
 	an.Copied = w.c.resources(w.copied)
 	w.finishBound()
 	return an

@@ -1,5 +1,5 @@
 # Every word here means the same on a laptop and in CI (.ci/run). Each target does its own set-up.
-.PHONY: check build test race lint fmt fmt-check archtest generate generate-check demo bench bench-short bypass mutants fuzz crash release clean setup help
+.PHONY: check build test race lint fmt fmt-check archtest generate generate-check demo bench bench-short bypass mutants fuzz crash regress release clean setup help
 .DEFAULT_GOAL := check
 
 GO       ?= go
@@ -69,6 +69,10 @@ fuzz: setup ## every fuzz target for FUZZTIME
 
 crash: setup ## kill -9 under load, 20 times
 	CRASH_ROUNDS=20 $(GO) test -count=1 -timeout 60m -v -run '^TestKillUnderLoad$$' ./e2e
+
+regress: setup ## PostgreSQL's own regression suite (fetched): which queries are refused, and whether reading only reads
+	REGRESS=$$(scripts/regress.sh) && export REGRESS && \
+		$(GO) test -count=1 -timeout 90m -v -run '^(TestReadingIsReading|TestRefusals)$$' ./internal/sql/pgsql ./e2e/regress
 
 release: setup ## build/gatehouse: one static binary
 	CGO_ENABLED=1 $(GO) build -trimpath -tags 'netgo osusergo' \

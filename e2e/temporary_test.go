@@ -92,7 +92,10 @@ func TestTemporaryTables(t *testing.T) {
 			t.Fatal(err)
 		}
 		runs(t, conn, "CREATE TEMP TABLE payments (id integer)")
-		_, err := conn.Exec(t.Context(), "gone")
+		if _, err := conn.Exec(t.Context(), "gone"); err == nil {
+			t.Error("what was prepared before ran")
+		}
+		_, err := conn.Exec(t.Context(), "SELECT count(*) FROM payments", pgx.QueryExecModeSimpleProtocol)
 		refused(t, err)
 		if after := direct(t, "SELECT count(*) FROM payments"); after != before {
 			t.Errorf("%s payments before, %s after", before, after)

@@ -110,4 +110,9 @@ var table = []mutant{
 		find: "if u.a.TestsTemporary {", replace: "if false {",
 		pkg: "./e2e", test: "TestTemporaryTables",
 	},
+	{
+		check: "names: a prepared statement means what it meant", file: "internal/protocol/postgres/meaning.go",
+		find: "case i >= 0 && !slices.EqualFunc", replace: "case false && !slices.EqualFunc",
+		pkg: "./e2e", test: "TestAttackOnPreparedNames",
+	},
 }

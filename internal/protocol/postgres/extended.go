@@ -45,6 +45,9 @@ func (s *session) parse(ctx context.Context, f frame) error {
 		return err
 	}
 	stmt.u = r.u
+	if err := s.sameMeaning(stmt, j); err != nil {
+		return err
+	}
 	s.push(expect{kind: msgParse, run: r, stmt: stmt, old: s.stmts[name]})
 	s.stmts[name] = stmt
 	return s.bounded(ctx)
@@ -100,6 +103,9 @@ func (s *session) admit(ctx context.Context, p *portal, req gate.Request) error 
 	if len(j.stmts) != 1 {
 		return nil
 	}
+	if err := s.sameMeaning(p.stmt, j); err != nil {
+		return s.g.Refuse(j.stmts[0].h, req.Params, err)
+	}
 	p.asked = j.stmts[0]
 	req.Prepare = byName(p.asked.a) // what it means is only known when it runs
 	return s.admitAs(ctx, p, req)
@@ -144,11 +150,26 @@ func (s *session) describe(ctx context.Context, f frame) error {
 	if e.stmt == nil && e.portal == nil {
 		return s.refuseExtended(ctx, s.g.RefuseText(unknownTarget(m), len(f.body)))
 	}
+	if err := s.described(ctx, e.stmt); err != nil {
+		return s.refuseExtended(ctx, s.g.RefuseText(err, len(f.body)))
+	}
 	if err := s.g.Control(f.from, f.to); err != nil {
 		return err
 	}
 	s.push(e)
 	return s.bounded(ctx)
+}
+
+// described looks at what a statement's names mean now: the server may look them up for a Describe.
+func (s *session) described(ctx context.Context, p *prepared) error {
+	if p == nil || p.u == nil || s.state.tx == txFailed {
+		return nil
+	}
+	j, err := s.understand(ctx, []byte(p.text))
+	if err != nil {
+		return err
+	}
+	return s.sameMeaning(p, j)
 }
 
 func unknownTarget(m targetMessage) error {

@@ -116,7 +116,9 @@ func (s *session) effects(u *understood, tag []byte) {
 	}
 	switch {
 	case a.Prepare != nil:
-		s.stmts[a.Prepare.Name] = &prepared{name: a.Prepare.Name, text: a.Prepare.Inner.Text}
+		p := &prepared{name: a.Prepare.Name, text: a.Prepare.Inner.Text}
+		p.means.all = []meaning{{s.state.read.Path, a.Prepare.Inner.Actions}}
+		s.stmts[p.name] = p
 	case a.Deallocate != nil:
 		remove(s.stmts, a.Deallocate)
 	case a.Cursor != nil:

@@ -141,6 +141,7 @@ type prepared struct {
 	types []uint32 // of parameters, as far as the client said
 	rows  []field  // the columns of its result, once the server described it
 	known bool     // rows is filled
+	means meanings // of its names
 }
 
 // portal is a statement with its parameters, ready to run.

@@ -186,7 +186,7 @@ func (s *session) resolve(ctx context.Context, u *understood) (*understood, erro
 		if p == nil {
 			return nil, sayCode("26000", fault.NotFound, "prepared statement \""+u.a.Execute+"\" does not exist", "")
 		}
-		return s.through(ctx, u, p.text)
+		return s.through(ctx, u, p)
 	case u.a.Fetch != "":
 		c := s.cursors[u.a.Fetch]
 		if c == nil {
@@ -198,13 +198,16 @@ func (s *session) resolve(ctx context.Context, u *understood) (*understood, erro
 }
 
 // through judges u as the text that it runs.
-func (s *session) through(ctx context.Context, u *understood, text string) (*understood, error) {
-	j, err := s.understand(ctx, []byte(text))
+func (s *session) through(ctx context.Context, u *understood, p *prepared) (*understood, error) {
+	j, err := s.understand(ctx, []byte(p.text))
 	if err != nil {
 		return nil, err
 	}
 	if len(j.stmts) != 1 || !runnable(j.stmts[0].a) {
 		return nil, sayCode("0A000", fault.Denied, "EXECUTE only runs a prepared statement that reads or writes rows", "")
+	}
+	if err := s.sameMeaning(p, j); err != nil {
+		return nil, err
 	}
 	return s.combine(u, j.stmts[0]), nil
 }

@@ -227,6 +227,11 @@ func appendUint(b []byte, key string, n uint64) []byte {
 // appendString writes s as a JSON string. Bytes that are not UTF-8 have no such form: they become {"base64":"…"}, so
 // that a record holds exactly what was there.
 func appendString(b []byte, s string) []byte {
+	if plainASCII(s) {
+		b = append(b, '"')
+		b = append(b, s...)
+		return append(b, '"')
+	}
 	if !utf8.ValidString(s) {
 		b = append(b, `{"base64":"`...)
 		b = base64.StdEncoding.AppendEncode(b, []byte(s))
@@ -253,4 +258,26 @@ func appendString(b []byte, s string) []byte {
 	}
 	b = append(b, s[from:]...)
 	return append(b, '"')
+}
+
+// plainASCII reports whether s stands in JSON as it is. It looks at eight bytes at a time: most of what is recorded is
+// such text, and this is most of what encoding costs.
+func plainASCII(s string) bool {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	for ; len(s) >= 8; s = s[8:] {
+		w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+		quote, backslash := w^(ones*'"'), w^(ones*'\\')
+		// Of a byte below 0x80: the high bit of x-0x20 is set where x is a control character, that of x-1 where x is 0.
+		// A borrow can only follow a byte that is itself found.
+		if (w|(w-ones*0x20)|(quote-ones)|(backslash-ones))&high != 0 {
+			return false
+		}
+	}
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c >= 0x80 || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -124,4 +125,23 @@ func FuzzDecodeEvent(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// TestPlainTextIsToldFromTheRest tries every byte at every place of texts around the eight bytes that are looked at at
+// once, among bytes that a borrow could come from or go to.
+func TestPlainTextIsToldFromTheRest(t *testing.T) {
+	for size := range 18 {
+		for at := range size {
+			for c := range 256 {
+				for _, around := range []byte{0x20, '!', '#', '[', ']', 0x7f} {
+					b := bytes.Repeat([]byte{around}, size)
+					b[at] = byte(c)
+					want := c >= 0x20 && c < 0x80 && c != '"' && c != '\\'
+					if got := plainASCII(string(b)); got != want {
+						t.Fatalf("%q: %v", b, got)
+					}
+				}
+			}
+		}
+	}
 }

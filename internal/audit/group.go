@@ -43,7 +43,7 @@ func (l *Log) lead() {
 		err = l.sync()
 	}
 	if err == nil && len(batch) > 0 {
-		err = l.write(batch)
+		err = l.write(batch, last)
 	}
 
 	l.mu.Lock()
@@ -65,17 +65,15 @@ func (l *Log) wrote(batch []byte, last uint64, err error) {
 		return
 	}
 	l.written = last
-	if len(batch) > 0 && l.dirty == 0 {
-		l.dirty = l.uptime()
-	}
 	if cap(batch) <= keepBuffer {
 		l.spare = batch[:0]
 	}
 }
 
 // write appends whole frames to the segment, in a new one where the last is full, and hands them to the tree. Where it
-// fails, the same call again does no harm: nothing is where the next write goes. The caller owns writing.
-func (l *Log) write(batch []byte) error {
+// fails, the same call again does no harm: nothing is where the next write goes. From here on an fsync covers the batch,
+// although nobody has been told that it is written: the tree may have it before them. The caller owns writing.
+func (l *Log) write(batch []byte, last uint64) error {
 	if l.seg.full {
 		if err := l.roll(); err != nil {
 			return err
@@ -87,10 +85,14 @@ func (l *Log) write(batch []byte) error {
 	l.mu.Lock()
 	l.seg.size += int64(len(batch))
 	l.seg.total += int64(len(batch))
+	l.filled = last
+	if l.dirty == 0 {
+		l.dirty = l.uptime()
+	}
 	l.mu.Unlock()
 	if l.seg.size >= l.o.SegmentBytes {
-		last := lastFrame(batch)
-		l.seg.end(linkOf(l.head, last.seq, last.commitment(&hasher{})), last.seq+1)
+		end := lastFrame(batch)
+		l.seg.end(linkOf(l.head, end.seq, end.commitment(&hasher{})), end.seq+1)
 	}
 	l.give(batch)
 	return nil
@@ -100,8 +102,8 @@ func (l *Log) write(batch []byte) error {
 // bounded, and who writes too fast pays.
 func (l *Log) give(batch []byte) {
 	l.feedMu.Lock()
-	l.feed = append(l.feed, batch...)
-	n := len(l.feed)
+	l.feed.add(batch)
+	n := l.feed.size
 	l.feedMu.Unlock()
 	if n >= hashBatch {
 		select {
@@ -167,13 +169,13 @@ func (l *Log) begin(head header) error {
 	return nil
 }
 
-// sync makes everything that is written durable. After an fsync that failed, what it covered may be gone although a
+// sync makes everything that is in the file durable. After an fsync that failed, what it covered may be gone although a
 // later one succeeds: the log stays closed until it has been opened again.
 func (l *Log) sync() error {
 	l.syncMu.Lock()
 	defer l.syncMu.Unlock()
 	l.mu.Lock()
-	target, f := l.written, l.seg.file
+	target, f := l.filled, l.seg.file
 	if l.failed != nil && l.failed.hard {
 		defer l.mu.Unlock()
 		return l.failed.err
@@ -252,7 +254,7 @@ func (l *Log) reopen() {
 	batch, last := l.stuck, max(l.stuckTo, l.written)
 	l.mu.Unlock()
 
-	err := l.rewrite(batch)
+	err := l.rewrite(batch, last)
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -275,14 +277,14 @@ func (l *Log) reopen() {
 }
 
 // rewrite cuts what a failed write may have left and writes the batch in its place. The caller owns writing.
-func (l *Log) rewrite(batch []byte) error {
+func (l *Log) rewrite(batch []byte, last uint64) error {
 	if len(batch) == 0 {
 		return nil
 	}
 	if err := l.seg.file.Truncate(l.seg.size); err != nil {
 		return err
 	}
-	return l.write(batch)
+	return l.write(batch, last)
 }
 
 // reopened takes records again, the first of which says for how long there were none. mu is held.

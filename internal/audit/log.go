@@ -19,6 +19,8 @@ const (
 	maxBuffered = 64 << 20  // bytes appended and not yet written
 	maxUnhashed = 8 << 20   // bytes written and not yet in the tree
 	hashBatch   = 256 << 10 // bytes written that are worth waking the hash loop for
+	feedChunk   = 256 << 10 // how much of it one buffer holds
+	feedSpare   = 4         // how many of those buffers are kept for reuse
 	keepBuffer  = 1 << 20   // a buffer that has grown beyond this is not kept for reuse
 	saltBatch   = 4096      // bytes of randomness read at a time
 	clockStep   = time.Second
@@ -61,7 +63,8 @@ type Log struct {
 	spare    []byte
 	stuck    []byte // frames whose write failed
 	stuckTo  uint64 // the last record in stuck
-	written  uint64 // every record up to here is in the file
+	filled   uint64 // every record up to here is in the file
+	written  uint64 // and has been handed to the tree
 	synced   uint64 // every record up to here is on the disk
 	writing  bool   // somebody owns the file and everything below
 	failed   *failure
@@ -72,20 +75,19 @@ type Log struct {
 	salts    []byte
 	offset   time.Duration // wall clock less monotonic clock
 
-	head      header        // of the current segment; owned by whoever set writing, as seg
-	seg       segmentWriter // totals are also read under mu
-	syncMu    sync.Mutex    // an fsync of the segment is under way, or the segment is being changed
-	feedMu    sync.Mutex
-	feed      []byte // written frames that are not in the tree yet
-	spareFeed []byte
-	treeMu    sync.Mutex
-	tree      *tree
-	sealMu    sync.Mutex // a checkpoint is being made; taken before every other lock
-	signer    note.Signer
-	last      Checkpoint
-	tiles     []fullTile // complete tiles that are not on disk yet
-	history   int64      // where the next checkpoint goes in the history
-	stale     []string   // partial tiles of the last checkpoint
+	head    header        // of the current segment; owned by whoever set writing, as seg
+	seg     segmentWriter // totals are also read under mu
+	syncMu  sync.Mutex    // an fsync of the segment is under way, or the segment is being changed
+	feedMu  sync.Mutex
+	feed    feed // written frames that are not in the tree yet
+	treeMu  sync.Mutex
+	tree    *tree
+	sealMu  sync.Mutex // a checkpoint is being made; taken before every other lock
+	signer  note.Signer
+	last    Checkpoint
+	tiles   []fullTile // complete tiles that are not on disk yet
+	history int64      // where the next checkpoint goes in the history
+	stale   []string   // partial tiles of the last checkpoint
 
 	wake  chan struct{}
 	hash  chan struct{}

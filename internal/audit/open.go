@@ -112,7 +112,7 @@ func open(o Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.written, l.synced = l.next-1, l.next-1
+	l.filled, l.written, l.synced = l.next-1, l.next-1, l.next-1
 	for _, loop := range []func(){l.syncLoop, l.hashLoop, l.sealLoop} {
 		l.tasks.Go(loop)
 	}

@@ -124,20 +124,20 @@ func (l *Log) flush() {
 // any more. treeMu is held.
 func (l *Log) absorb() error {
 	l.feedMu.Lock()
-	feed := l.feed
-	l.feed, l.spareFeed = l.spareFeed, nil
+	chunks := l.feed.take()
 	l.feedMu.Unlock()
-	err := l.tree.addFrames(feed)
-	if err != nil {
-		l.mu.Lock()
-		l.fail(failTree, err)
-		l.mu.Unlock()
+	var err error
+	for _, c := range chunks {
+		if err = l.tree.addFrames(c); err != nil {
+			l.mu.Lock()
+			l.fail(failTree, err)
+			l.mu.Unlock()
+			break
+		}
 	}
-	if cap(feed) <= keepBuffer {
-		l.feedMu.Lock()
-		l.spareFeed = feed[:0]
-		l.feedMu.Unlock()
-	}
+	l.feedMu.Lock()
+	l.feed.recycle(chunks)
+	l.feedMu.Unlock()
 	return err
 }
 

@@ -11,5 +11,8 @@
 //   - Against a bad disk: the log closes with fault.Unavailable rather than going on ([TestEveryFileOperationMayFail]).
 //   - Against change: package audit/verify, which shares no code with this one, finds it (its TestTamperEveryByte).
 //
+// What a checkpoint covers was synced before it was signed, in either mode
+// ([TestWhatTheTreeHasIsSyncedBeforeItIsSigned]).
+//
 // Order is the sequence, never the clock.
 package audit

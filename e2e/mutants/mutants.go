@@ -56,6 +56,16 @@ var table = []mutant{
 		pkg: "./e2e", test: "TestLookups",
 	},
 	{
+		check: "budget: rows that leave count", file: "internal/protocol/postgres/meter.go",
+		find: "err = s.g.Spend(r.permit, 1, int64(size))", replace: "err = nil",
+		pkg: "./e2e", test: "TestRowBudget",
+	},
+	{
+		check: "budget: in a transaction the session ends", file: "internal/protocol/postgres/meter.go",
+		find: "return alone && s.ran == 1 && s.state.tx == txIdle && onlyReads(r.u)", replace: "return alone",
+		pkg: "./e2e", test: "TestRowBudgetEndsWhatItCannotCut",
+	},
+	{
 		check: "approval: it is waited for", file: "internal/gate/ask.go",
 		find: "if approval, v, err = g.hold(ctx, h, r, v); err != nil {", replace: "if v.Effect = access.Allow; err != nil {",
 		pkg: "./e2e", test: "TestApprovalIsForOneThing",

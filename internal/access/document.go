@@ -107,6 +107,15 @@ type PolicyStatement struct {
 
 	AllowLookup bool          `json:"allow_lookup,omitempty"` // mask by resource: rows may be looked up by the whole value, as in WHERE email = $1
 	Lookups     *LookupBudget `json:"lookups,omitempty"`      // mask with allow_lookup: how many, for each principal and field; default 100 per 1h
+
+	Beyond *ResultBudget `json:"beyond,omitempty"` // deny: only what goes beyond this many rows or bytes, for each principal
+}
+
+// ResultBudget lets results through until this much of them has left.
+type ResultBudget struct {
+	Rows  int      `json:"rows,omitempty"`  // rows in a window; 0 sets no limit
+	Bytes int      `json:"bytes,omitempty"` // bytes in a window, as sent to the client; 0 sets no limit
+	Per   Duration `json:"per"`             // the window, 1s to 720h
 }
 
 // LookupBudget bounds the lookups by one masked field of one principal.

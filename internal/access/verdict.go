@@ -35,10 +35,11 @@ type Because struct {
 type Verdict struct {
 	Effect   Effect
 	Because  Because
-	Action   Action // the action that decided (the first that was denied, or that needs approval)
-	Message  string // the policy author's words for the client; may be empty
-	Masks    Masks  // nil where no mask binds this principal here
-	Approval Terms  // how to ask, where Effect is Approve
+	Action   Action        // the action that decided (the first that was denied, or that needs approval)
+	Message  string        // the policy author's words for the client; may be empty
+	Masks    Masks         // nil where no mask binds this principal here
+	Results  []ResultLimit // bounds on what its results may hold, where Effect is Allow or Approve
+	Approval Terms         // how to ask, where Effect is Approve
 }
 
 // Terms are what the approve statements that apply ask for, merged to the strictest.
@@ -78,6 +79,14 @@ type Mask struct {
 	Unit      string  // truncate: "month" or "year"
 	Because   Because // the statement that asked for it, for the record
 	Lookup    Budget  // lookups by the whole value; the zero value allows none
+}
+
+// ResultLimit is a bound that a policy statement sets on results, together for all that it applies to.
+type ResultLimit struct {
+	Rows    Budget // a count of zero sets no limit
+	Bytes   Budget // as Rows
+	Because Because
+	Message string
 }
 
 // Budget is how much of something a principal may use in one window. The zero value is nothing at all.

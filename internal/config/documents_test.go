@@ -110,7 +110,7 @@ func TestProblems(t *testing.T) {
 		"unknown key": {head + "  - efect: deny\n    effect: deny\n", `f.yaml:4:5: unknown key "efect" in statements[0]: did you mean "effect"?
     4 |   - efect: deny
       |     ^`},
-		"nothing near":     {head + "  - effect: deny\n    zzzzzzzz: 1\n", `unknown key "zzzzzzzz" in statements[0]; there are actions, allow_lookup, condition`},
+		"nothing near":     {head + "  - effect: deny\n    zzzzzzzz: 1\n", `unknown key "zzzzzzzz" in statements[0]; there are actions, allow_lookup, beyond`},
 		"unknown effect":   {head + "  - effect: alow\n", `f.yaml:4:13: "alow" is not a value of statements[0].effect: did you mean "allow"?`},
 		"missing key":      {head + "  - message: no\n", `f.yaml:4:5: the key "effect" is missing in statements[0]: allow, deny, approve, mask`},
 		"missing deeper":   {"kind: Connection\nname: c\ntype: t\naddress: a\n", `the key "credential" is missing in the document`},

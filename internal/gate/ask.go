@@ -17,6 +17,7 @@ type Request struct {
 	// one is needed.
 	State   func() []byte
 	Clear   bool // the protocol has proven that no mask touches the answer: it may be spliced
+	Rows    bool // it may answer with rows, or a copy of them
 	Prepare bool // the bytes only prepare the statement: running it will be asked for
 	// Estimate returns the rows that the statement would touch, for policies that read them; nil where the protocol
 	// cannot say. It is called only where a decision reads it, after every static deny, and again when a wait has ended.
@@ -68,6 +69,13 @@ func (h *Handle) steered(v access.Verdict) bool {
 
 // intend records the intent and mints the permit.
 func (g *Gate) intend(h *Handle, r Request, v access.Verdict, approval string) (Permit, error) {
+	var meters []meter
+	if r.Rows && !r.Prepare && len(v.Results) > 0 {
+		var err error
+		if meters, err = g.budgeted(v); err != nil {
+			return Permit{}, g.refused(h, r.Params, access.Verdict{Effect: access.Deny}, err)
+		}
+	}
 	i, err := g.vacancy()
 	if err != nil {
 		return Permit{}, err
@@ -86,6 +94,7 @@ func (g *Gate) intend(h *Handle, r Request, v access.Verdict, approval string) (
 	permit := g.mint(i, seq, r.From, r.To, g.masks != nil && !r.Clear)
 	s := &g.slots[i]
 	s.asked, s.version, s.handle, s.params, s.approved, s.estimate = e.Time, g.version, h, r.Params, approval != "" || r.Prepare, g.estimated
+	s.meters = meters
 	return permit, nil
 }
 

@@ -1,6 +1,9 @@
 package gate
 
 import (
+	"errors"
+	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -40,11 +43,21 @@ func (b *Budgets) take(k budgetKey, limit access.Budget, n int64, now time.Time)
 		return -1, now.Add(limit.Per)
 	}
 	left = limit.Count - w.used - n
-	if left >= 0 {
+	if left >= 0 && n > 0 {
 		w.used += n
 		b.used[k] = w
 	}
 	return left, w.ends
+}
+
+// exhaust uses up what is left of a budget.
+func (b *Budgets) exhaust(k budgetKey, limit access.Budget, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if w, ok := b.open(k, limit, now); ok {
+		w.used = limit.Count
+		b.used[k] = w
+	}
 }
 
 // open returns the window of k that is under way, or a new one; false where there is no room for one. b.mu is held.
@@ -111,6 +124,91 @@ func (g *Gate) lookUp(h *Handle) error {
 			return &fault.Error{Op: "gate.Ask", Kind: fault.Denied,
 				Say:  "permission denied: your lookups by " + l.field + " are used up until " + ends.UTC().Format(time.RFC3339),
 				Hint: "The field is masked for you, and a policy bounds how often you may look rows up by it (allow_lookup)."}
+		}
+	}
+	return nil
+}
+
+// ErrBudget is the cause of a refusal, or of the end of a result, because a budget for results is used up.
+var ErrBudget = errors.New("a budget is used up")
+
+// meter is one bound on results, as it is counted.
+type meter struct {
+	rows, bytes budgetKey
+	limit       access.ResultLimit
+}
+
+// meters are the bounds that a verdict sets on the results of this session.
+func (g *Gate) meters(limits []access.ResultLimit) []meter {
+	if len(limits) == 0 {
+		return nil
+	}
+	who := g.caller.Principal.ID()
+	out := make([]meter, len(limits))
+	for i, l := range limits {
+		what := l.Because.Policy + "#" + strconv.Itoa(l.Because.Statement)
+		out[i] = meter{budgetKey{who, g.conn.Name, what + " rows"}, budgetKey{who, g.conn.Name, what + " bytes"}, l}
+	}
+	return out
+}
+
+// take counts rows and bytes against one bound; the error names it where there is less left.
+func (m *meter) take(b *Budgets, rows, bytes int64, now time.Time) error {
+	for _, of := range [...]struct {
+		key   budgetKey
+		limit access.Budget
+		n     int64
+		unit  string
+	}{{m.rows, m.limit.Rows, rows, "rows"}, {m.bytes, m.limit.Bytes, bytes, "bytes"}} {
+		if of.limit.Count == 0 {
+			continue
+		}
+		left, ends := b.take(of.key, of.limit, of.n, now)
+		if left > 0 || left == 0 && of.n > 0 {
+			continue
+		}
+		b.exhaust(of.key, of.limit, now)
+		e := &fault.Error{Op: "gate.Budget", Kind: fault.Denied, Err: ErrBudget,
+			Say: fmt.Sprintf("policy %s lets you have %d %s of results per %s, and they are used up until %s", m.limit.Because.Policy, of.limit.Count,
+				of.unit, of.limit.Per, ends.UTC().Format(time.RFC3339)),
+			Hint: m.limit.Message}
+		if e.Hint == "" {
+			e.Hint = "Ask for fewer rows, or wait."
+		}
+		return e
+	}
+	return nil
+}
+
+// budgeted refuses results of which nothing may be shown any more.
+func (g *Gate) budgeted(v access.Verdict) ([]meter, error) {
+	all := g.meters(v.Results)
+	for i := range all {
+		if err := all[i].take(&g.svc.Budgets, 0, 0, g.clock()); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// Budgeted reports whether the results of p count against a budget: then every row of them is to be counted with Spend
+// before it leaves.
+func (g *Gate) Budgeted(p Permit) bool {
+	s := g.look(p)
+	return s != nil && len(s.meters) > 0
+}
+
+// Spend counts what is about to leave for the client under p. Where the budget does not hold it, nothing more may leave: the
+// error's cause is ErrBudget.
+func (g *Gate) Spend(p Permit, rows, bytes int64) error {
+	s := g.look(p)
+	if s == nil {
+		return errPermit("gate.Spend: not a permit of this session")
+	}
+	now := g.clock()
+	for i := range s.meters {
+		if err := s.meters[i].take(&g.svc.Budgets, rows, bytes, now); err != nil {
+			return err
 		}
 	}
 	return nil

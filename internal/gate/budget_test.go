@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"testing"
@@ -134,5 +135,58 @@ func TestLookupsNeedPermission(t *testing.T) {
 				t.Errorf("want a refusal, got %v", err)
 			}
 		})
+	}
+}
+
+// TestResultsAreBudgeted: what leaves under a permit counts against each limit of its verdict, together with what leaves of
+// other sessions; where one is used up nothing more may leave, nor may what would answer with rows be asked.
+func TestResultsAreBudgeted(t *testing.T) {
+	d := newDesk()
+	limit := func(rows, bytes int64, n int) access.ResultLimit {
+		return access.ResultLimit{Rows: access.Budget{Count: rows, Per: time.Hour}, Bytes: access.Budget{Count: bytes, Per: time.Hour},
+			Because: access.Because{Policy: "few", Statement: n}}
+	}
+	d.decide = func(*access.Statement, *access.Input) access.Verdict {
+		return access.Verdict{Effect: access.Allow, Results: []access.ResultLimit{limit(0, 100, 1), limit(3, 0, 2)}}
+	}
+	g := d.open(t)
+	now := time.Now()
+	g.clock = func() time.Time { return now }
+	st := statement("read")
+	h := g.Judge(&st)
+	ask := func(r Request) Permit {
+		t.Helper()
+		p, err := g.Ask(t.Context(), h, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	if p := ask(Request{}); g.Budgeted(p) || g.Spend(p, 99, 999) != nil {
+		t.Error("what answers with no rows is counted")
+	}
+	if p := ask(Request{Rows: true, Prepare: true}); g.Budgeted(p) {
+		t.Error("what is prepared only is counted")
+	}
+	one, two := ask(Request{Rows: true}), ask(Request{Rows: true})
+	if !g.Budgeted(one) || g.Spend(one, 1, 40) != nil || g.Spend(two, 1, 40) != nil || g.Spend(one, 1, 10) != nil {
+		t.Error("what the budget holds does not leave")
+	}
+	if err := g.Spend(two, 1, 1); !errors.Is(err, ErrBudget) || !strings.Contains(err.Error(), "3 rows") {
+		t.Errorf("the fourth row: %v", err)
+	}
+	if _, err := g.Ask(t.Context(), h, Request{Rows: true}); !errors.Is(err, ErrBudget) {
+		t.Errorf("asked again: %v", err)
+	}
+	if p := ask(Request{}); p.Zero() {
+		t.Error("what answers with no rows is refused")
+	}
+	now = now.Add(time.Hour)
+	p := ask(Request{Rows: true})
+	if err := g.Spend(p, 1, 101); !errors.Is(err, ErrBudget) || !strings.Contains(err.Error(), "100 bytes") {
+		t.Errorf("too many bytes: %v", err)
+	}
+	if err := g.Spend(p, 1, 1); !errors.Is(err, ErrBudget) {
+		t.Errorf("the next row leaves after one that was held back: %v", err)
 	}
 }

@@ -38,8 +38,9 @@ type slot struct {
 	version  uint64  // of the policies it was asked under
 	handle   *Handle // what was decided; nil for the gateway's own
 	params   []any
-	estimate *int64 // the rows that were estimated, where the decision read them
-	approved bool   // a reviewer's approval was spent on it
+	estimate *int64  // the rows that were estimated, where the decision read them
+	meters   []meter // the budgets that its results count against
+	approved bool    // a reviewer's approval was spent on it
 }
 
 // Rewrite names a rendering that is sent in place of the judged bytes. The list is closed: each has its own test in the

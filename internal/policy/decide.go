@@ -81,7 +81,30 @@ func (r *Rules) decide(f *facts) (access.Verdict, reads) {
 	if len(terms.asked) > 0 {
 		terms.into(&v)
 	}
+	open |= r.limit(f, &v)
 	return v, open
+}
+
+// limit adds the bounds on results of the statements that apply to any of the actions.
+func (r *Rules) limit(f *facts, v *access.Verdict) (open reads) {
+	for _, b := range r.beyond {
+		applies := false
+		for i := range f.statement.Actions {
+			f.action = &f.statement.Actions[i]
+			number, known := r.number(f.action)
+			if !known {
+				continue
+			}
+			holds, more := b.holds(f, number)
+			applies, open = applies || holds, open|more
+		}
+		if applies {
+			l := *b.beyond
+			l.Because, l.Message = b.because, b.message
+			v.Results = append(v.Results, l)
+		}
+	}
+	return open
 }
 
 func (r *Rules) denied(a *access.Action, by *bound) access.Verdict {

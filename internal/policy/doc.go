@@ -9,6 +9,8 @@
 //  3. Allow: one allow statement must apply. Implied actions (logging in, opening a transaction) need none.
 //  4. Approve: every approve statement that applies must be satisfied; their terms merge to the strictest.
 //
+// A deny with "beyond" denies nothing outright: it puts a limit on results into the verdict, and the gate counts.
+//
 // Masks add up and only ever hide more: see MergeMasks.
 //
 // A pattern is anchored at both ends and "*" matches any run of characters, separators included. Deny, approve and mask

@@ -116,6 +116,8 @@ func (r *Rules) consider(b *bound, f *facts, number int) (bool, string) {
 		return false, "other actions"
 	case !b.touches(number, f.action):
 		return false, "other resources"
+	case b.condition == nil && b.beyond != nil:
+		return true, sayBeyond(b.beyond)
 	case b.condition == nil:
 		return true, "action and resource match"
 	}
@@ -126,11 +128,26 @@ func (r *Rules) consider(b *bound, f *facts, number int) (bool, string) {
 	applies := b.applies(t)
 	switch t {
 	case yes:
+		if b.beyond != nil {
+			return applies, "the condition is true; " + sayBeyond(b.beyond)
+		}
 		return applies, "the condition is true"
 	case no:
 		return applies, "the condition is false"
 	}
 	return applies, fmt.Sprintf("the condition has no value: %s; for %s that counts as %t", b.condition.why(f), b.effect, applies)
+}
+
+// sayBeyond words what a deny lets through.
+func sayBeyond(l *access.ResultLimit) string {
+	s := "denies only results beyond"
+	if l.Rows.Count > 0 {
+		s += fmt.Sprintf(" %d rows", l.Rows.Count)
+	}
+	if l.Bytes.Count > 0 {
+		s += fmt.Sprintf(" %d bytes", l.Bytes.Count)
+	}
+	return s + fmt.Sprintf(" in %s", l.Rows.Per)
 }
 
 func (r *Rules) explainMasks(e *Explanation, st *access.Statement) {

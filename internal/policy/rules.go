@@ -21,6 +21,7 @@ type Rules struct {
 	deny       []*bound  // those that can apply inside the connection, in order
 	allow      []*bound
 	approve    []*bound
+	beyond     []*bound // denies that let results through up to a limit
 	masks      *maskSet // nil where nothing is masked
 	all        []*bound // every statement of the roles and guardrails, for Explain
 }
@@ -116,6 +117,10 @@ func (r *Rules) sort() {
 		}
 		switch b.effect {
 		case effectDeny:
+			if b.beyond != nil {
+				r.beyond = append(r.beyond, b)
+				continue
+			}
 			r.deny = append(r.deny, b)
 		case effectAllow:
 			r.allow = append(r.allow, b)

@@ -43,6 +43,7 @@ type rule struct {
 	reuse     bool
 	mask      access.Mask
 	detect    []string
+	beyond    *access.ResultLimit // nil where a deny denies outright
 }
 
 // statementChecker compiles one statement of a policy.
@@ -74,6 +75,8 @@ func (c *compiler) compileStatement(doc *access.Policy, i int) *rule {
 		s.compileApproval()
 	case effectMask:
 		s.compileMask()
+	case effectDeny:
+		s.compileBeyond()
 	}
 	return s.out
 }
@@ -93,6 +96,7 @@ func (s *statementChecker) checkKeys() {
 		{"reuse", st.Reuse, []string{effectApprove}},
 		{"detect", len(st.Detect) > 0, []string{effectMask}},
 		{"with", st.With != nil, []string{effectMask}},
+		{"beyond", st.Beyond != nil, []string{effectDeny}},
 		{"allow_lookup", st.AllowLookup, []string{effectMask}},
 		{"lookups", st.Lookups != nil, []string{effectMask}},
 	} {
@@ -174,6 +178,20 @@ func (s *statementChecker) compileApproval() {
 	s.out.reviewers = slices.Clone(s.doc.Reviewers)
 	slices.Sort(s.out.reviewers)
 	s.out.reviewers = slices.Compact(s.out.reviewers)
+}
+
+// compileBeyond compiles what a deny lets through before it denies.
+func (s *statementChecker) compileBeyond() {
+	b := s.doc.Beyond
+	if b == nil {
+		return
+	}
+	path, per := s.path+".beyond", time.Duration(b.Per)
+	if b.Rows < 0 || b.Bytes < 0 || b.Rows == 0 && b.Bytes == 0 {
+		s.add(path, "beyond needs a number of rows or of bytes, from 1 on; to deny all, leave beyond out")
+	}
+	s.window(path+".per", per)
+	s.out.beyond = &access.ResultLimit{Rows: access.Budget{Count: int64(b.Rows), Per: per}, Bytes: access.Budget{Count: int64(b.Bytes), Per: per}}
 }
 
 func (s *statementChecker) compileMask() {

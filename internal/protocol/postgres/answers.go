@@ -3,6 +3,8 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io"
 	"strconv"
 
 	"gatehouse/internal/access"
@@ -102,6 +104,9 @@ func (s *session) relayAnswers(ctx context.Context) error {
 		if err := s.send(); err != nil {
 			return err
 		}
+		if s.cutting {
+			s.cancelCut(ctx)
+		}
 		if s.due() == nil {
 			return nil
 		}
@@ -152,6 +157,7 @@ func (s *session) answers() error {
 		permit := s.permit()
 		pass, err := s.answer(kind, buf[at:at+size])
 		if err != nil {
+			_ = s.passOn(last, buf[from:at]) // what came before is the client's, whatever ends the session
 			s.be.Skip(at + size)
 			return err
 		}
@@ -203,7 +209,7 @@ func (s *session) streams(kind byte, size int) bool {
 		return false
 	}
 	r := e.current()
-	return r != nil && !r.rebuilt && !s.g.Masked(r.permit) && !s.captures(r)
+	return r != nil && (r.over != nil || !r.rebuilt && !s.g.Masked(r.permit) && !s.captures(r))
 }
 
 // stream relays a large message without holding it.
@@ -216,6 +222,11 @@ func (s *session) stream(last gate.Permit, before []byte, at, size int) error {
 	}
 	s.be.Skip(at)
 	if r := s.due().current(); r != nil {
+		if r.metered {
+			if more, err := s.meter(s.due(), r, size); !more {
+				return errors.Join(err, s.be.Copy(io.Discard, int64(size)))
+			}
+		}
 		r.out.Rows++
 		r.out.Bytes += int64(size)
 	}
@@ -382,6 +393,9 @@ func (s *session) completes(e *expect, kind byte, body []byte) (bool, error) {
 		}
 		return false, broken(kind)
 	}
+	if r.over != nil {
+		return false, s.endCut(e, r)
+	}
 	r.out.Status = access.StatusOK
 	if kind == ansCommandComplete {
 		if n, ok := tagRows(body); ok {
@@ -415,14 +429,20 @@ func (s *session) fails(e *expect, whole []byte) (pass bool, err error) {
 		s.state.known = false // what the failed transaction had set is as it was before
 	}
 	pass = true
-	switch r := e.current(); {
+	r := e.current()
+	switch {
 	case e.reject != nil:
 		s.add, pass = appendError(s.add, "ERROR", e.reject), false
+	case r != nil && r.over != nil: // asked to cancel, it did
+		s.add, pass, code = appendError(s.add, "ERROR", r.over), false, sqlstate(r.over)
 	case s.coarse(e, r):
 		s.add, code = appendCoarse(s.add, ansError, whole[head:], s.plainTable(s.g.Masks()))
 		pass = false
 	}
 	out := gate.Outcome{Status: access.StatusError, Code: code}
+	if r != nil {
+		out.Rows, out.Bytes, out.Masked = r.out.Rows, r.out.Bytes, r.out.Masked
+	}
 	if e.kind == msgQuery {
 		err = s.failQuery(e, out)
 	} else {
@@ -457,8 +477,6 @@ func (s *session) failQuery(e *expect, out gate.Outcome) error {
 		o := out
 		if i > e.at {
 			o = gate.Outcome{Status: access.StatusSkipped}
-		} else {
-			o.Rows, o.Bytes, o.Masked = e.runs[i].out.Rows, e.runs[i].out.Bytes, e.runs[i].out.Masked
 		}
 		if err := s.g.Done(e.runs[i].permit, o); err != nil {
 			return err
@@ -530,7 +548,9 @@ func (s *session) ready(e *expect, body []byte) (bool, error) {
 	s.state.tx = body[0]
 	s.pop()
 	s.synced = s.due() == nil
-	s.since = !s.synced
+	if s.since = !s.synced; s.synced {
+		s.ran = 0
+	}
 	if s.ddl {
 		s.p.catalogues.stale(s.g)
 		s.ddl = s.state.tx != txIdle

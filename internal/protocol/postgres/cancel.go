@@ -62,6 +62,17 @@ func (c *cancels) remove(k cancelKey) {
 	delete(c.live, [4]byte(k[:4]))
 }
 
+// of returns the backend that a session's key cancels on.
+func (c *cancels) of(k cancelKey) (target, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.live[[4]byte(k[:4])]
+	if l == nil {
+		return target{}, false
+	}
+	return l.target, true
+}
+
 // find returns the session that a key belongs to, comparing in constant time.
 func (c *cancels) find(body []byte) *cancellable {
 	if len(body) != len(cancelKey{}) {

@@ -20,6 +20,9 @@ func (s *session) copies(e *expect, kind byte, whole []byte) (bool, error) {
 	if r == nil || (e.kind != msgQuery && e.kind != msgExecute) || r.u.a.Copy == nil {
 		return false, broken(kind)
 	}
+	if r.over != nil {
+		return false, nil
+	}
 	switch kind {
 	case ansCopyIn:
 		s.copying = true
@@ -27,7 +30,13 @@ func (s *session) copies(e *expect, kind byte, whole []byte) (bool, error) {
 	case msgCopyData:
 		r.out.Rows++
 		if r.rebuilt {
-			return false, s.copyRow(r, whole[head:])
+			return false, s.copyRow(e, r, whole[head:])
+		}
+		if r.metered {
+			if more, err := s.meter(e, r, len(whole)); !more {
+				r.out.Rows--
+				return false, err
+			}
 		}
 		r.out.Bytes += int64(len(whole))
 	}
@@ -118,7 +127,7 @@ func (s *session) copyFrame(r *run, kind byte, size int) (over bool, err error) 
 }
 
 // copyRow appends one row of a COPY to the client with its masks applied. Every message is one row: what is not is cut.
-func (s *session) copyRow(r *run, body []byte) error {
+func (s *session) copyRow(e *expect, r *run, body []byte) error {
 	if r.plan == nil {
 		if err := s.planCopy(r); err != nil {
 			return err
@@ -140,6 +149,13 @@ func (s *session) copyRow(r *run, body []byte) error {
 		return broken(msgCopyData)
 	}
 	s.add = closeFrame(s.add, at)
+	if r.metered {
+		if more, err := s.meter(e, r, len(s.add)-from); !more {
+			s.add = s.add[:from]
+			r.out.Rows--
+			return err
+		}
+	}
 	r.out.Bytes += int64(len(s.add) - from)
 	return nil
 }

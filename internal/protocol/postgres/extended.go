@@ -218,7 +218,8 @@ func (s *session) execute(ctx context.Context, f frame) error {
 		return nil
 	}
 	s.push(expect{kind: msgExecute, portal: p, run: run{permit: p.permit, u: p.u, stmt: p.stmt, formats: p.results,
-		fields: p.stmt.rows, masks: s.g.Masks(), rebuilt: s.hides(p.u).rows}})
+		fields: p.stmt.rows, masks: s.g.Masks(), rebuilt: s.hides(p.u).rows, metered: s.g.Budgeted(p.permit)}})
+	s.ran++
 	p.permit = gate.Permit{}
 	s.effectsBefore(p.u)
 	if changesNames(p.u.a) || p.u.a.Copy != nil && p.u.a.Copy.FromClient && !s.asksNext() {

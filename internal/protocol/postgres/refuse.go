@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
+	"gatehouse/internal/gate"
 	"gatehouse/internal/sql/pgsql"
 )
 
@@ -46,6 +47,9 @@ func sqlstate(err error) string {
 	var c *coded
 	if errors.As(err, &c) {
 		return c.code
+	}
+	if errors.Is(err, gate.ErrBudget) {
+		return "53400" // configuration_limit_exceeded
 	}
 	if s, ok := sqlstates[fault.KindOf(err)]; ok {
 		return s

@@ -138,6 +138,9 @@ func (s *session) row(e *expect, whole []byte) (bool, error) {
 	if r == nil || (e.kind != msgQuery && e.kind != msgExecute) {
 		return false, broken(ansDataRow)
 	}
+	if r.over != nil {
+		return false, nil
+	}
 	r.out.Rows++
 	if r.plan == nil && r.masks != nil {
 		if r.fields == nil && r.stmt != nil {
@@ -148,6 +151,12 @@ func (s *session) row(e *expect, whole []byte) (bool, error) {
 		}
 	}
 	if !r.rebuilt {
+		if r.metered {
+			if more, err := s.meter(e, r, len(whole)); !more {
+				r.out.Rows--
+				return false, err
+			}
+		}
 		r.out.Bytes += int64(len(whole))
 		if s.captures(r) {
 			s.capture(r, whole[head:])
@@ -161,6 +170,13 @@ func (s *session) row(e *expect, whole []byte) (bool, error) {
 		return false, err
 	}
 	s.add = closeFrame(s.add, at)
+	if r.metered {
+		if more, err := s.meter(e, r, len(s.add)-from); !more {
+			s.add = s.add[:from]
+			r.out.Rows--
+			return false, err
+		}
+	}
 	r.out.Bytes += int64(len(s.add) - from)
 	if s.captures(r) {
 		s.capture(r, s.add[from+head:])

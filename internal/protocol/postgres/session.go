@@ -69,6 +69,8 @@ type session struct {
 	loud      bool     // something of the open transaction may speak of masked values yet, whatever runs when it does
 	unsettled bool     // the open transaction changed state that a rollback would change back
 	cut       error    // the session must end when the queue is empty
+	ran       int      // statements that were sent since the last ReadyForQuery with which nothing was due
+	cutting   bool     // the backend is to be asked to cancel: nothing more of its result leaves
 	copying   bool     // the server takes rows from the client
 
 	texts  *texts[*judged] // what this session judged

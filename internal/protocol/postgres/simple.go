@@ -20,6 +20,8 @@ type run struct {
 	plan    *plan        // nil: not made yet
 	masks   access.Masks // as they were when the permit was minted; nil where nothing is hidden
 	rebuilt bool         // rows must be rebuilt
+	metered bool         // rows count against a budget
+	over    error        // why no row leaves any more: the budget is used up
 	out     gate.Outcome
 }
 
@@ -55,6 +57,7 @@ func (s *session) query(ctx context.Context, f frame) error {
 		return err
 	}
 	s.push(expect{kind: msgQuery, runs: s.runs})
+	s.ran += len(s.runs)
 	return s.roundTrip(ctx)
 }
 
@@ -125,6 +128,7 @@ func (s *session) ask(ctx context.Context, u *understood, r gate.Request) (run, 
 	}
 	r.Prepare = r.Prepare || u.a.Prepare != nil // EXECUTE is asked for
 	r.Clear = !hide.rows
+	r.Rows = u.a.ReturnsRows || u.a.Copy != nil && u.a.Copy.ToClient
 	r.State = s.state.meaning
 	r.Hold = s.hold
 	r.Estimate = s.estimate(ctx, u)
@@ -138,7 +142,7 @@ func (s *session) ask(ctx context.Context, u *understood, r gate.Request) (run, 
 		s.abandon([]run{done})
 		return run{}, s.g.Refuse(u.h, r.Params, hide.refuse)
 	}
-	done.rebuilt = hide.rows
+	done.rebuilt, done.metered = hide.rows, s.g.Budgeted(permit)
 	return done, nil
 }
 

@@ -102,7 +102,7 @@ var table = []mutant{
 	},
 	{
 		check: "bound: a condition that cannot restrict is none", file: "internal/sql/pgsql/dml.go",
-		find: "w.an.Bounded = w.an.Bounded && bool(w.restricts(where, it))", replace: "w.an.Bounded = w.an.Bounded && where != nil",
+		find: "w.an.Bounded = w.an.Bounded && bool(w.narrowing(it, with, from...).restricts(where))", replace: "w.an.Bounded = w.an.Bounded && where != nil",
 		pkg: "./e2e", test: "TestApprovalIsForOneThing",
 	},
 	{

@@ -85,7 +85,12 @@ func (w *world) documents() string {
 	if err != nil {
 		panic(err) // the test's own file
 	}
-	return strings.NewReplacer("${ADDRESS}", w.pg.Address(), "${CA_FILE}", w.pg.CAFile).Replace(string(raw))
+	return filled(string(raw))
+}
+
+// filled puts the shared server into documents.
+func filled(documents string) string {
+	return strings.NewReplacer("${ADDRESS}", shared.pg.Address(), "${CA_FILE}", shared.pg.CAFile).Replace(documents)
 }
 
 func (w *world) close() error {

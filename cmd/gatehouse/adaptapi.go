@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"gatehouse/internal/identity"
 	"gatehouse/internal/policy"
 	"gatehouse/internal/store"
+	"gatehouse/internal/wire"
 )
 
 // apiDocuments is the store, as the API changes it: when Apply returns, this node decides by the new documents.
@@ -89,13 +91,20 @@ func (c apiChecker) Explain(ctx context.Context, q api.Inquiry) (*message.Explan
 }
 
 // judgement renders what policy makes of one statement.
-func judgement(r *policy.Rules, st *access.Statement, in *access.Input) (message.Judgement, access.Effect) {
+func judgement(r *policy.Rules, u *wire.Understood, in *access.Input) (message.Judgement, access.Effect) {
+	st := &u.Statement
 	v := r.Decide(st, in)
 	e := r.Explain(st, in)
 	j := message.Judgement{Text: st.Text, Effect: v.Effect.String(), Because: v.Because, Message: v.Message, Reviewers: v.Approval.Reviewers}
 	if f := tested(r.Masks(), st); f != "" && v.Effect != access.Deny {
 		j.Effect, v.Effect = access.Deny.String(), access.Deny
 		j.Message = f + " is masked: the statement would tell its values apart by filtering, joining, grouping, sorting or computing"
+	}
+	if v.Effect != access.Deny { // what policy allows, the protocol may refuse
+		if why := u.Refuses(r.Masks()); why != nil {
+			j.Effect, v.Effect = access.Deny.String(), access.Deny
+			j.Message = whole(why)
+		}
 	}
 	for _, a := range e.Actions {
 		x := message.ExplainedAction{Action: a.Action, Effect: a.Effect, Why: a.Why}
@@ -113,6 +122,12 @@ func judgement(r *policy.Rules, st *access.Statement, in *access.Input) (message
 	return j, v.Effect
 }
 
+// whole is all of a refusal that a client would read: the reason, and what to do.
+func whole(why error) string {
+	say, hint := fault.Say(why)
+	return strings.TrimSpace(say + ". " + hint)
+}
+
 // tested returns the first masked field that steers what st does, or "".
 func tested(m access.Masks, st *access.Statement) string {
 	if m == nil {
@@ -127,7 +142,7 @@ func tested(m access.Masks, st *access.Statement) string {
 }
 
 // understand asks the protocol of a connection what a text would do there.
-func (g *gateway) understand(ctx context.Context, c *access.Connection, text string) ([]access.Statement, error) {
+func (g *gateway) understand(ctx context.Context, c *access.Connection, text string) ([]wire.Understood, error) {
 	p, ok := g.protocol(c.Type)
 	if !ok {
 		return nil, fault.New(fault.NotFound, "main.understand", "connection %s has a type that this gateway does not speak", c.Name)

@@ -29,8 +29,9 @@ func (a *app) policy() *cobra.Command {
 	var q question
 	var output string
 	test := a.remote(&cobra.Command{Use: "test", Short: "Say what would be decided, and which statement of which policy decides", Args: args(0, 0, ""),
-		Long: `Say what would be decided about a statement, for a principal that is described or whose token is at hand, and why.
-Nothing is sent to the backend on the statement's behalf. The exit code is 0 whatever the verdict, unless --expect is given.`,
+		Long: `Say what would be decided about a statement, for a principal that is described or whose token is at hand, and why:
+by which policies, and where the connection's protocol would refuse by itself what policy allows, because of masks or of what stands
+together in one message. It is judged as in a fresh session. Nothing is sent to the backend on the statement's behalf. The exit code is 0 whatever the verdict, unless --expect is given.`,
 		Example: `  gatehouse policy test --connection orders-db --statement 'delete from payments' --subject refund-fn --claim team=refunds
   gatehouse policy test --connection orders-db --statement - --principal-token-file token.txt --expect deny < query.sql`,
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -33,7 +33,15 @@ type Protocol struct {
 	Test func(ctx context.Context, l gate.Lease) error
 	// Understand tells what a text would do on a connection, for `policy test`: nothing of the text is sent. aside is a gate
 	// without a backend, which Understand opens and its caller closes.
-	Understand func(ctx context.Context, aside *gate.Gate, text string) ([]access.Statement, error)
+	Understand func(ctx context.Context, aside *gate.Gate, text string) ([]Understood, error)
+}
+
+// Understood is one statement of a text.
+type Understood struct {
+	access.Statement
+	// Refuses says why the protocol itself would refuse the statement under masks, whatever policy says of it; nil where it
+	// would not. The masks may be nil.
+	Refuses func(m access.Masks) error
 }
 
 // Verb is one action name.

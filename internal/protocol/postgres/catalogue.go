@@ -11,6 +11,7 @@ import (
 	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
 	"gatehouse/internal/sql/pgsql"
+	"gatehouse/internal/wire"
 )
 
 // The age of a catalogue: what is older than maxAge is not used, and what is older than half of it is read again while it
@@ -179,7 +180,7 @@ func aside(ctx context.Context, g *gate.Gate, lease gate.Lease) (*link, func() b
 }
 
 // understandAside tells what a text would do in a fresh session, for `policy test`.
-func (p *protocol) understandAside(ctx context.Context, g *gate.Gate, text string) ([]access.Statement, error) {
+func (p *protocol) understandAside(ctx context.Context, g *gate.Gate, text string) ([]wire.Understood, error) {
 	l, stop, err := aside(ctx, g, g.Lease())
 	if err != nil {
 		return nil, err
@@ -204,9 +205,20 @@ func (p *protocol) understandAside(ctx context.Context, g *gate.Gate, text strin
 	if err != nil {
 		return nil, err
 	}
-	out := make([]access.Statement, 0, len(batch.Statements))
+	stmts := make([]*understood, 0, len(batch.Statements))
 	for _, a := range batch.Statements {
-		out = append(out, a.Statement)
+		stmts = append(stmts, &understood{a: a, outputs: a.Outputs, known: a.OutputsKnown})
+	}
+	var fresh session // where nothing has happened yet
+	together, c := fresh.sequence(stmts), g.Connection()
+	out := make([]wire.Understood, 0, len(stmts))
+	for _, u := range stmts {
+		out = append(out, wire.Understood{Statement: u.a.Statement, Refuses: func(m access.Masks) error {
+			if together != nil || m == nil {
+				return together
+			}
+			return underMasks(m, c, u, u.a.Actions).refuse
+		}})
 	}
 	return out, nil
 }

@@ -277,35 +277,41 @@ func (s *session) hides(u *understood) hiding {
 	if m == nil {
 		return u.hide
 	}
-	u.hide.rows = len(m.Detect()) > 0
+	u.hide = underMasks(m, s.g.Connection(), u, u.h.Statement().Actions)
+	u.hide.errors = u.hide.errors || m.Fields() && u.h.Sensitive()
+	return u.hide
+}
+
+// underMasks finds out what masks mean for a statement, as far as it says so itself.
+func underMasks(m access.Masks, c *access.Connection, u *understood, actions []access.Action) hiding {
+	h := hiding{rows: len(m.Detect()) > 0}
 	if !m.Fields() {
-		if c := u.a.Copy; c != nil && c.ToClient && u.hide.rows && !plainCopy(c) {
-			u.hide.refuse = errCopyForm
+		if c := u.a.Copy; c != nil && c.ToClient && h.rows && !plainCopy(c) {
+			h.refuse = errCopyForm
 		}
-		return u.hide
+		return h
 	}
-	u.hide.errors = u.h.Sensitive()
-	for _, a := range u.h.Statement().Actions {
-		u.hide.errors = u.hide.errors || !quiet[a.Name[len(pgsql.Prefix):]]
+	for _, a := range actions {
+		h.errors = h.errors || !quiet[a.Name[len(pgsql.Prefix):]]
 	}
-	unproven := s.unproven(m, u, &u.hide)
+	unproven := unproven(m, u, &h)
 	for _, f := range u.a.Copied {
 		if _, ok := m.Field(f); ok {
-			u.hide.refuse = fault.New(fault.Denied, "postgres.hides", "permission denied: %s is masked for you and cannot be copied into another object", f)
+			h.refuse = fault.New(fault.Denied, "postgres.hides", "permission denied: %s is masked for you and cannot be copied into another object", f)
 		}
 	}
-	if c := u.a.Copy; c != nil && c.ToClient && u.hide.rows && !plainCopy(c) {
-		u.hide.refuse = errCopyForm
+	if c := u.a.Copy; c != nil && c.ToClient && h.rows && !plainCopy(c) {
+		h.refuse = errCopyForm
 	}
 	if u.a.TestsTemporary {
-		u.hide.refuse = errTemporary
+		h.refuse = errTemporary
 	}
-	if unproven && s.g.Connection().Unproven == "refuse" {
-		u.hide.refuse = &fault.Error{Op: "postgres.hides", Kind: fault.Denied,
+	if unproven && c.Unproven == "refuse" {
+		h.refuse = &fault.Error{Op: "postgres.hides", Kind: fault.Denied,
 			Say:  "permission denied: a column of this result cannot be proven free of masked fields",
 			Hint: "Select the columns that you need by name, without functions of your own."}
 	}
-	return u.hide
+	return h
 }
 
 var errCopyForm = &fault.Error{Op: "postgres.hides", Kind: fault.Denied,
@@ -317,7 +323,7 @@ var errTemporary = &fault.Error{Op: "postgres.hides", Kind: fault.Denied,
 	Hint: "Filter, sort, group and join stored tables only; a WITH query may stand for the temporary table."}
 
 // unproven looks at every output; it reports whether one could be anything.
-func (s *session) unproven(m access.Masks, u *understood, h *hiding) bool {
+func unproven(m access.Masks, u *understood, h *hiding) bool {
 	outputs, known := u.outputs, u.known
 	if c := u.a.Copy; c != nil {
 		if !c.ToClient {

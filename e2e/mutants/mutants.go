@@ -66,6 +66,11 @@ var table = []mutant{
 		pkg: "./e2e", test: "TestRowBudgetEndsWhatItCannotCut",
 	},
 	{
+		check: "deny: it follows the other names of what is written", file: "internal/policy/decide.go",
+		find: "by, more, denied := r.forbid(f)", replace: "by, more, denied := (*bound)(nil), reads(0), false",
+		pkg: "./e2e", test: "TestWritesByAnotherName",
+	},
+	{
 		check: "approval: it is waited for", file: "internal/gate/ask.go",
 		find: "if approval, v, err = g.hold(ctx, h, r, v); err != nil {", replace: "if v.Effect = access.Allow; err != nil {",
 		pkg: "./e2e", test: "TestApprovalIsForOneThing",

@@ -25,6 +25,7 @@ type Statement struct {
 	Normal      string           // Text with comments removed and literals replaced, for patterns and notifications; never values
 	Fingerprint string           // equal for texts that differ only in literals, comments and spacing
 	Actions     []Action         // every action it performs; never empty: what is not understood is one Opaque action
+	Related     []Action         // what its writes do to the same rows under other names of theirs: deny and approve bind them, no allow is needed; never recorded
 	Tested      []string         // fields (as resources) whose values steer what happens or shows: predicates, joins, grouping, ordering
 	Looked      []string         // fields that are compared with one constant as a whole, at the top of the condition, and nothing else; none twice
 	Literals    []Span           // where Text holds literal values

@@ -73,10 +73,20 @@ func (r *Rules) decide(f *facts) (access.Verdict, reads) {
 			v.Because = by.because
 		}
 	}
+	for i := range st.Related {
+		f.action = &st.Related[i]
+		by, more, denied := r.forbid(f)
+		if denied {
+			return r.denied(f.action, by), 0
+		}
+		open |= more
+	}
 	var terms terms
-	for i := range st.Actions {
-		f.action = &st.Actions[i]
-		open |= r.review(f, &terms)
+	for _, list := range [...][]access.Action{st.Actions, st.Related} {
+		for i := range list {
+			f.action = &list[i]
+			open |= r.review(f, &terms)
+		}
 	}
 	if len(terms.asked) > 0 {
 		terms.into(&v)
@@ -115,20 +125,31 @@ func (r *Rules) denied(a *access.Action, by *bound) access.Verdict {
 	return v
 }
 
-// admit asks the deny and allow statements about one action. by is the statement that decided: the deny, the allow, or
-// nil where nothing allows or the action is implied. What could still deny, or could be the only allow, is open.
-func (r *Rules) admit(f *facts) (by *bound, open reads, allowed bool) {
+// forbid asks the deny statements about one action. by is the one that denies, or nil where the action is none of this
+// connection's. What could still deny is open.
+func (r *Rules) forbid(f *facts) (by *bound, open reads, denied bool) {
 	number, known := r.number(f.action)
 	if !known {
-		return nil, 0, false
+		return nil, 0, true
 	}
 	for _, b := range r.deny {
 		applies, more := b.holds(f, number)
 		if applies && more == 0 {
-			return b, 0, false
+			return b, 0, true
 		}
 		open |= more
 	}
+	return nil, open, false
+}
+
+// admit asks the deny and allow statements about one action. by is the statement that decided: the deny, the allow, or
+// nil where nothing allows or the action is implied. What could still deny, or could be the only allow, is open.
+func (r *Rules) admit(f *facts) (by *bound, open reads, allowed bool) {
+	by, open, denied := r.forbid(f)
+	if denied {
+		return by, 0, false
+	}
+	number, _ := r.number(f.action)
 	if r.set.vocabulary.implied.has(number) {
 		return nil, open, true
 	}

@@ -13,6 +13,9 @@
 //
 // Masks add up and only ever hide more: see MergeMasks.
 //
+// What a statement writes under other names of the same rows (Statement.Related) is asked the second and the fourth question
+// only: it can be denied or held, and needs no allow.
+//
 // A pattern is anchored at both ends and "*" matches any run of characters, separators included. Deny, approve and mask
 // statements also cover everything below what their pattern matches (a table covers its fields), and deny and approve
 // apply to an action that reads or writes a field their pattern covers. An allow statement applies where its pattern

@@ -68,13 +68,21 @@ func (r *Rules) Explain(st *access.Statement, in *access.Input) Explanation {
 	}
 	for i := range st.Actions {
 		f.action = &st.Actions[i]
-		e.Actions = append(e.Actions, r.explainAction(f))
+		e.Actions = append(e.Actions, r.explainAction(f, r.admit))
+	}
+	for i := range st.Related {
+		f.action = &st.Related[i]
+		e.Actions = append(e.Actions, r.explainAction(f, func(f *facts) (*bound, reads, bool) {
+			by, open, denied := r.forbid(f)
+			return by, open, !denied
+		}))
 	}
 	r.explainMasks(&e, st)
 	return e
 }
 
-func (r *Rules) explainAction(f *facts) ExplainedAction {
+// explainAction explains one action, of which admit decides whether it may be done.
+func (r *Rules) explainAction(f *facts, admit func(*facts) (*bound, reads, bool)) ExplainedAction {
 	e := ExplainedAction{Action: *f.action, Effect: access.Deny.String()}
 	number, known := r.number(f.action)
 	if !known {
@@ -88,7 +96,7 @@ func (r *Rules) explainAction(f *facts) ExplainedAction {
 		applies, why := r.consider(b, f, number)
 		e.Considered = append(e.Considered, Considered{Because: b.because, Effect: b.effect, Applies: applies, Why: why})
 	}
-	by, _, allowed := r.admit(f)
+	by, _, allowed := admit(f)
 	var t terms
 	r.review(f, &t)
 	switch {
@@ -99,11 +107,21 @@ func (r *Rules) explainAction(f *facts) ExplainedAction {
 	case len(t.asked) > 0:
 		e.Effect, e.Why = access.Approve.String(), "held by "+sayBecause(t.asked[0].because)
 	case by == nil:
-		e.Effect, e.Why = access.Allow.String(), "implied by reaching the connection"
+		e.Effect, e.Why = access.Allow.String(), implied(f)
 	default:
 		e.Effect, e.Why = access.Allow.String(), "allowed by "+sayBecause(by.because)
 	}
 	return e
+}
+
+// implied says why an action needs no allow.
+func implied(f *facts) string {
+	for i := range f.statement.Related {
+		if f.action == &f.statement.Related[i] {
+			return "another name of what is written: nothing denies it"
+		}
+	}
+	return "implied by reaching the connection"
 }
 
 // consider says whether a statement applies to the action of f, and why.

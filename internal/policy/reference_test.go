@@ -112,13 +112,13 @@ func naiveApplies(ps access.PolicyStatement, st *access.Statement, a access.Acti
 func naiveDecide(c randomCase) access.Effect {
 	all := slices.Concat(slices.Concat(c.app...), slices.Concat(c.guard...))
 	effect := access.Allow
-	for _, a := range c.st.Actions {
+	for i, a := range slices.Concat(c.st.Actions, c.st.Related) {
 		some := func(want string) bool {
 			return slices.ContainsFunc(all, func(ps access.PolicyStatement) bool {
 				return ps.Effect == want && naiveApplies(ps, c.st, a, c.in)
 			})
 		}
-		implied := a.Name == "db:Transaction" || a.Name == "db:Connect"
+		implied := a.Name == "db:Transaction" || a.Name == "db:Connect" || i >= len(c.st.Actions)
 		if some("deny") || (!implied && !some("allow")) {
 			return access.Deny
 		}
@@ -185,6 +185,10 @@ func drawCase(t *rapid.T) randomCase {
 			if a.Resource != "orders-db" { // a field is of something inside the connection
 				a.Fields = append(a.Fields, a.Resource+"."+field)
 			}
+		}
+		if len(c.st.Actions) > 0 && rapid.Bool().Draw(t, "related") {
+			c.st.Related = append(c.st.Related, a)
+			continue
 		}
 		c.st.Actions = append(c.st.Actions, a)
 	}

@@ -222,6 +222,7 @@ func (s *session) combine(u, inner *understood) *understood {
 	st.Normal += which + in.Normal
 	st.Fingerprint += " " + in.Fingerprint
 	st.Actions = append(append([]access.Action(nil), st.Actions...), in.Actions...)
+	st.Related = append(append([]access.Action(nil), st.Related...), in.Related...)
 	st.Tested = append(append([]string(nil), st.Tested...), in.Tested...)
 	st.Looked = append(append([]string(nil), st.Looked...), in.Looked...)
 	st.Bound = argumentsOf(&st, in)

@@ -52,6 +52,17 @@ func render(a *Analysis) string {
 			b.WriteString("(" + list(cut) + ")")
 		}
 	}
+	for i, x := range a.Related {
+		if i == 0 {
+			b.WriteString("\n  related: ")
+		} else {
+			b.WriteString("; ")
+		}
+		b.WriteString(x.Name + " " + x.Resource)
+		if len(x.Fields) > 0 {
+			b.WriteString("(" + strings.ReplaceAll(list(x.Fields), x.Resource+".", "") + ")")
+		}
+	}
 	var outs []string
 	for _, o := range outputsOf(a) {
 		s := o.Name + "=" + list(o.Fields)

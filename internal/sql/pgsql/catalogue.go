@@ -57,6 +57,9 @@ type relation struct {
 	reads        bool   // reading may run code of users
 	temporary    bool   // a table of the session's own
 	children     []*relation
+	parents      []*relation
+	bases        []*relation // of a view: what a write to it could reach
+	followed     bool        // of a view: bases is complete
 	expanding    bool
 	expanded     bool
 }
@@ -258,6 +261,7 @@ func (c *Catalogue) addInheritance(pairs [][2]uint32) {
 		child, parent := c.byOID[p[0]], c.byOID[p[1]]
 		if child != nil && parent != nil {
 			parent.children = append(parent.children, child)
+			child.parents = append(child.parents, parent)
 		}
 	}
 	for _, r := range c.byOID {
@@ -278,13 +282,18 @@ func (c *Catalogue) addInheritance(pairs [][2]uint32) {
 
 // descendants returns every relation below r, each once.
 func (r *relation) descendants() []*relation {
+	return r.reach(func(of *relation) []*relation { return of.children })
+}
+
+// reach returns every other relation that is reached from r by steps, each once.
+func (r *relation) reach(step func(*relation) []*relation) []*relation {
 	var all []*relation
 	seen := map[*relation]bool{r: true}
-	for queue := slices.Clone(r.children); len(queue) > 0; queue = queue[1:] {
+	for queue := slices.Clone(step(r)); len(queue) > 0; queue = queue[1:] {
 		if d := queue[0]; !seen[d] {
 			seen[d] = true
 			all = append(all, d)
-			queue = append(queue, d.children...)
+			queue = append(queue, step(d)...)
 		}
 	}
 	return all

@@ -275,6 +275,10 @@ func (w *work) defineMore(n *pg.Node) {
 	case *pg.Node_CreateStmt:
 		w.createTable(s.CreateStmt)
 	case *pg.Node_TruncateStmt:
+		for _, r := range s.TruncateStmt.Relations {
+			rel, _ := w.c.lookup(w.s, r.GetRangeVar().GetSchemaname(), r.GetRangeVar().GetRelname())
+			w.relate(verbTruncate, r.GetRangeVar(), rel)
+		}
 		if s.TruncateStmt.Behavior == pg.DropBehavior_DROP_CASCADE {
 			w.actOn(w.an.Verb) // whatever refers to them, too
 		}

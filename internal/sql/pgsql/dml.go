@@ -13,13 +13,14 @@ func (w *work) target(rv *pg.RangeVar, verbs ...string) *item {
 	}
 	for _, v := range verbs {
 		w.act(v, rel.resource, nil)
+		w.relate(v, rv, rel)
 	}
 	w.effects = w.effects || rel.writes
 	w.an.ChangesState = w.an.ChangesState || rel.writes
 	if rel.rules {
 		w.opaque("the relation " + rel.name + " has rewrite rules")
 	}
-	if rel.schema == "pg_catalog" || rel.schema == "information_schema" {
+	if w.isServers(rel) {
 		w.opaque("the relation " + rel.name + " is the server's own")
 	}
 	it := w.relationItem(rel)
@@ -51,6 +52,7 @@ func (w *work) writes(verb string, it *item, name string) fieldSet {
 	}
 	if it.rel != nil {
 		w.act(verb, it.rel.resource, id)
+		w.relateFields(verb, w.standsFor(id))
 	}
 	return w.standsFor(id)
 }
@@ -142,6 +144,7 @@ func (w *work) onConflict(c *pg.OnConflictClause, it *item, src result, sc *scop
 	if c.Action == pg.OnConflictAction_ONCONFLICT_UPDATE {
 		if it.rel != nil {
 			w.act(verbUpdate, it.rel.resource, nil)
+			w.relate(verbUpdate, nil, it.rel)
 		}
 		w.set(c.TargetList, it, verbUpdate, both)
 	}
@@ -278,6 +281,7 @@ func (w *work) mergeAction(c *pg.MergeWhenClause, joined restriction, b *narrowi
 	switch c.CommandType {
 	case pg.CmdType_CMD_INSERT:
 		verb = verbInsert
+		w.relate(verb, nil, it.rel)
 		src := result{known: true}
 		for _, v := range c.Values {
 			if v.GetSetToDefault() != nil {
@@ -289,9 +293,11 @@ func (w *work) mergeAction(c *pg.MergeWhenClause, joined restriction, b *narrowi
 		w.insertColumns(c.TargetList, it, src, sc)
 	case pg.CmdType_CMD_UPDATE:
 		verb = verbUpdate
+		w.relate(verb, nil, it.rel)
 		w.set(c.TargetList, it, verbUpdate, sc)
 	case pg.CmdType_CMD_DELETE:
 		verb = verbDelete
+		w.relate(verb, nil, it.rel)
 	case pg.CmdType_CMD_NOTHING:
 		return
 	default:

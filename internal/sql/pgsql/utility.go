@@ -220,6 +220,10 @@ func (w *work) innerAt(n *pg.Node, start int) *Analysis {
 }
 
 func (w *work) takeOver(p pending) {
+	if p.related {
+		w.aliasOf(p)
+		return
+	}
 	own := w.pending(strings.TrimPrefix(p.name, Prefix), p.resource)
 	own.fields, own.foreign = own.fields.union(p.fields), own.foreign.union(p.foreign)
 }

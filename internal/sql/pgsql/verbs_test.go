@@ -42,6 +42,9 @@ Resources are ` + "`connection/schema.table`" + ` for what concerns a relation, 
 operators, ` + "`connection/name`" + ` for what has no schema (roles, settings, channels, extensions), and ` + "`connection`" + ` for what has no
 name. A statement that reads a column needs ` + "`postgres:Select`" + ` on its table, also in a WHERE or RETURNING of a write. A view
 is a resource of its own: who may read it need not be allowed to read its tables, but masks on their columns follow.
+A write counts under every name of the rows, for deny and approve: a write to a partition or child is one to its parents, a write
+to a parent one to its partitions and children (not with ONLY), and a write to a view one to the tables that it shows. An allow of
+the name that is written suffices.
 CASCADE is the same action on the connection too, since it reaches objects that the statement does not name.
 
 | action | implied | what it is |

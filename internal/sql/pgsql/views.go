@@ -55,6 +55,7 @@ func (c *Catalogue) definition(r *relation) result {
 			c.expand(of)
 		}
 	}
+	r.bases, r.followed = c.basesOf(tree.Stmts[0].Stmt), true
 	budget := viewBudget
 	w := newWork(c, &State{Path: c.path}, source{text: r.definition, end: len(r.definition)}, &budget)
 	w.view = true
@@ -65,6 +66,23 @@ func (c *Catalogue) definition(r *relation) result {
 	r.reads = r.reads || w.effects
 	r.writes = r.writes || w.effects
 	return res
+}
+
+// basesOf are the relations that a write to a view could reach: the one that it selects from, where it is so simple that
+// the server writes through it, else all that it mentions.
+func (c *Catalogue) basesOf(n *pg.Node) []*relation {
+	names := relationNames(n)
+	if from := n.GetSelectStmt().GetFromClause(); len(from) == 1 && from[0].GetRangeVar() != nil {
+		rv := from[0].GetRangeVar()
+		names = [][2]string{{rv.Schemaname, rv.Relname}}
+	}
+	var out []*relation
+	for _, name := range names {
+		if of, _ := c.lookup(&State{Path: c.path}, name[0], name[1]); of != nil {
+			out = append(out, of)
+		}
+	}
+	return out
 }
 
 // relationNames are the schemas and names of every relation that a statement mentions.

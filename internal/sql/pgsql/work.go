@@ -42,6 +42,7 @@ type work struct {
 type pending struct {
 	name, resource string
 	fields         fieldSet
+	related        bool     // the same rows under another name
 	foreign        fieldSet // fields of other resources, for what creates an object from them
 }
 
@@ -210,9 +211,14 @@ func (w *work) finish() *Analysis {
 	if len(w.actions) == 0 {
 		w.actOn(verbEvaluate)
 	}
-	an.Actions = make([]access.Action, len(w.actions))
-	for i, p := range w.actions {
-		an.Actions[i] = access.Action{Name: p.name, Resource: p.resource, Fields: w.c.resources(p.fields.union(p.foreign))}
+	an.Actions = make([]access.Action, 0, len(w.actions))
+	for _, p := range w.actions {
+		a := access.Action{Name: p.name, Resource: p.resource, Fields: w.c.resources(p.fields.union(p.foreign))}
+		if p.related {
+			an.Related = append(an.Related, a)
+			continue
+		}
+		an.Actions = append(an.Actions, a)
 	}
 	an.LiteralMatters = len(an.Literals) > 0 && (w.matters || parserReads(w.src))
 	an.Looked = w.c.resources(w.looked)

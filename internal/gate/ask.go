@@ -2,6 +2,8 @@ package gate
 
 import (
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"strings"
 
 	"gatehouse/internal/access"
@@ -280,7 +282,21 @@ func (g *Gate) recordParams(h *Handle, params []any) []string {
 		if h.oracle != "" || g.firstMasked(h.st.Params[i+1]) != "" || (g.masks != nil && g.svc.Tokens.Sensitive(g.masks.Detect(), s)) {
 			s = g.svc.Tokens.Token(s)
 		}
-		out[i] = s
+		out[i] = abridged(s)
 	}
 	return out
+}
+
+// What is recorded of a parameter that is longer than a person would read: its beginning, its length and its digest, so
+// that who has the value can prove that it was this one.
+const (
+	maxRecordedParam = 1 << 20 // bytes
+	keptOfParam      = 1 << 10
+)
+
+func abridged(s string) string {
+	if len(s) <= maxRecordedParam {
+		return s
+	}
+	return fmt.Sprintf("%s… [%d bytes, sha256 %x]", strings.ToValidUTF8(s[:keptOfParam], ""), len(s), sha256.Sum256([]byte(s)))
 }

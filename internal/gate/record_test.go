@@ -3,6 +3,8 @@ package gate
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -19,6 +21,26 @@ type detecting struct{ fields }
 
 func (detecting) Detect() []access.Detection {
 	return []access.Detection{{Entity: access.EntityEmail, Mask: access.Mask{Strategy: access.MaskRedact}}}
+}
+
+// TestLongParameters: a long value is recorded by its beginning, length and digest; one that must not show is a token, however long.
+func TestLongParameters(t *testing.T) {
+	long := strings.Repeat("ä", maxRecordedParam/2+1)
+	d := newDesk()
+	d.masks = fields{"db/t.ssn": {Strategy: access.MaskRedact}}
+	g := d.open(t)
+	st := statement("update")
+	st.Params = map[int][]string{3: {"db/t.ssn"}}
+	got := g.recordParams(g.Judge(&st), []any{long, long[2:], long})
+	if want := "… [1048578 bytes, sha256 " + fmt.Sprintf("%x", sha256.Sum256([]byte(long))) + "]"; got[0] != long[:keptOfParam]+want {
+		t.Errorf("recorded %.60q … %q", got[0], got[0][len(got[0])-100:])
+	}
+	if got[1] != long[2:] {
+		t.Error("a value of the longest recorded length was abridged")
+	}
+	if strings.Contains(got[2], "ä") {
+		t.Error("a value that must not show is in the record")
+	}
 }
 
 // TestRecordedText: the log holds a text exactly, but for literals and parameters that must not show.

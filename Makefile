@@ -1,5 +1,5 @@
 # Every word here means the same on a laptop and in CI (.ci/run). Each target does its own set-up.
-.PHONY: check build test race lint fmt fmt-check archtest generate generate-check demo bench bench-short bypass mutants fuzz crash regress release clean setup help
+.PHONY: check build test race lint fmt fmt-check archtest generate generate-check demo bench bench-short bypass clients mutants fuzz crash regress release clean setup help
 .DEFAULT_GOAL := check
 
 GO       ?= go
@@ -60,6 +60,11 @@ bench-short: build ## that the benchmarks run: little of everything, figures mea
 bypass: setup ## every attack on masks and guardrails, and what has to work in spite of them, as a score
 	@score=$$(mktemp); export BYPASS_SCORE=$$score; test ! -t 1 || export BYPASS_COLOUR=1; \
 		$(GO) test -count=1 -timeout 10m ./e2e/bypass; code=$$?; cat $$score; rm -f $$score; exit $$code
+
+clients: ## every stock driver times every feature, through the gateway (CLIENTS='-only JDBC' or '-o json')
+	@scripts/setup.sh clients
+	@cd e2e/clients/node && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --ignore-scripts --no-audit --no-fund --loglevel=error; }
+	@$(GO) run ./e2e/clients/run $(CLIENTS)
 
 mutants: setup ## removes each check in turn: a named test must turn red
 	MUTANTS=1 $(GO) test -count=1 -timeout 60m -v -run '^TestMutants$$' ./e2e/mutants

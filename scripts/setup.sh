@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that the build, the tests and the demo need, or says exactly what to install.
-# The list stands here and nowhere else.
+# The list stands here and nowhere else. `setup.sh clients` adds what `make clients` needs.
 set -eu
 
 packages="
@@ -16,10 +16,24 @@ git make ca-certificates
 # python3-sqlalchemy, python3-django: two frameworks that read a database's models
 # strace: failing system calls in the crash tests            git, make, ca-certificates: what a minimal image lacks
 
+if [ "${1:-}" = clients ]; then
+	packages="$packages
+default-jdk-headless libpostgresql-jdbc-java libcommons-dbcp2-java
+python3-psycopg python3-psycopg-pool
+python3-sqlalchemy alembic
+"
+	# a JDK runs JDBC's program from its source; dbcp2: a pool that validates with a query; alembic: an ORM's migrations
+	if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
+		echo "Node and npm are missing: install Node 20 or newer (https://nodejs.org), and put it on the PATH." >&2
+		exit 1
+	fi
+fi
+
 # has PACKAGE: whether it is installed. postgresql is there where any version's server is.
 has() {
 	case $1 in
 	postgresql-client) command -v psql >/dev/null 2>&1; return ;;
+	default-jdk-headless) command -v javac >/dev/null 2>&1; return ;;
 	esac
 	if [ "$1" = postgresql ]; then
 		ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1

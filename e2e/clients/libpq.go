@@ -89,7 +89,7 @@ func (g *viaLibPQ) copyIn() error {
 	if err != nil {
 		return err
 	}
-	s, err := tx.PrepareContext(g.ctx, pq.CopyInSchema("tables", "work", "id", "name"))
+	s, err := tx.PrepareContext(g.ctx, "COPY tables.work (id, name) FROM STDIN")
 	if err != nil {
 		return errors.Join(err, tx.Rollback())
 	}

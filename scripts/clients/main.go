@@ -1,4 +1,4 @@
-// Run prints the matrix of drivers and features (see package clients) and exits with status 1 if a cell failed.
+// Clients prints the matrix of drivers and features (see package clients) and exits with status 1 if a cell failed.
 package main
 
 import (

@@ -30,6 +30,9 @@ func dial(ctx context.Context, y way) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := pc.SyncConn(ctx); err != nil { // nothing may read in the background any more
+		return nil, err
+	}
 	h, err := pc.Hijack()
 	if err != nil {
 		return nil, err

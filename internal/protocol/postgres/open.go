@@ -101,13 +101,9 @@ type opened struct {
 func dial(ctx context.Context, l gate.Lease, params map[string]string) (opened, error) {
 	var o opened
 	b, err := l.Open(ctx, func(ctx context.Context, raw net.Conn, c gate.Credential) (net.Conn, error) {
-		pc, err := login(ctx, raw, c, params)
+		h, err := login(ctx, raw, c, params)
 		if err != nil {
 			return nil, backendRefused(l.Connection().Name, err)
-		}
-		h, err := pc.Hijack()
-		if err != nil {
-			return nil, err
 		}
 		o.pid, o.secret, o.params = h.PID, h.SecretKey, h.ParameterStatuses
 		return h.Conn, nil
@@ -118,7 +114,7 @@ func dial(ctx context.Context, l gate.Lease, params map[string]string) (opened, 
 
 // login lets pgconn speak the login. Everything that its configuration would take from the environment of the gateway's
 // process (PGPASSWORD, service files and the like) is set here, so that nothing is taken.
-func login(ctx context.Context, raw net.Conn, c gate.Credential, params map[string]string) (*pgconn.PgConn, error) {
+func login(ctx context.Context, raw net.Conn, c gate.Credential, params map[string]string) (*pgconn.HijackedConn, error) {
 	conf, err := pgconn.ParseConfig("host=127.0.0.1 port=5432 user=gatehouse dbname=gatehouse password=x sslmode=disable passfile=/dev/null")
 	if err != nil {
 		return nil, err
@@ -136,7 +132,7 @@ func login(ctx context.Context, raw net.Conn, c gate.Credential, params map[stri
 		conf.TLSConfig = c.TLS
 		conf.RequireAuth += ",password"
 	}
-	return pgconn.ConnectConfig(ctx, conf)
+	return takeOver(ctx, conf)
 }
 
 const maxLoginMessage = 64 << 10

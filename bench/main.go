@@ -27,6 +27,7 @@ type options struct {
 	rounds    int
 	slice     time.Duration
 	short     bool
+	only      string
 	write     string
 	date      string
 }
@@ -51,6 +52,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 7, "how many rounds; the median counts")
 	flag.DurationVar(&o.slice, "slice", time.Second, "how long each way is measured in a round")
 	flag.BoolVar(&o.short, "short", false, "little of everything: shows that it runs, and measures nothing")
+	flag.StringVar(&o.only, "only", "", "measure this one `contender` alone, to profile it: \"Gatehouse\"")
 	flag.StringVar(&o.write, "write", "", "put the tables into this `file`, between its marks")
 	flag.StringVar(&o.date, "date", "", "the `date` that the tables get")
 	flag.Parse()

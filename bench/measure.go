@@ -61,6 +61,10 @@ type result struct {
 // cell measures its contenders in turns, starting each round with another one, so that what disturbs the machine disturbs
 // all alike.
 func (w *world) cell(ctx context.Context, title, unit string, all []contender, goals ...goal) (result, error) {
+	if w.o.only != "" {
+		all = slices.DeleteFunc(all, func(c contender) bool { return c.name != w.o.only })
+		goals = nil
+	}
 	res := result{title: title, unit: unit}
 	for _, c := range all {
 		res.order = append(res.order, c.name)

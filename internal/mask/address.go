@@ -3,7 +3,6 @@ package mask
 import (
 	"bytes"
 	"net/netip"
-	"slices"
 	"strings"
 )
 
@@ -76,7 +75,11 @@ func domain(text []byte, i int) int {
 // isTop reports whether a label can be a top-level domain: two letters or more, or punycode; and not one of the file
 // name endings that follow an "@" in names such as logo@2x.png.
 func isTop(label []byte) bool {
-	if len(label) < 2 || slices.Contains([]string{"png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js"}, string(label)) {
+	if len(label) < 2 {
+		return false
+	}
+	switch string(label) {
+	case "png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js":
 		return false
 	}
 	if bytes.HasPrefix(label, []byte("xn--")) {
@@ -128,13 +131,19 @@ func (f *finder) findIPv6(i int) (start, end int) {
 		return 0, 0
 	}
 	start, end = i, i
+	marks := 0 // colons: most runs are times of day, which have two
 	for start > f.done[ip] && i-start < maxIPv6 && isHexColon(f.text[start-1]) {
 		start--
+		marks += one(f.text[start] == ':')
 	}
 	for end < len(f.text) && end-i <= maxIPv6 && isHexColon(f.text[end]) {
+		marks += one(f.text[end] == ':')
 		end++
 	}
 	f.run = end
+	if marks < 6 && !bytes.Contains(f.text[start:end], []byte("::")) {
+		return 0, 0
+	}
 	start, end = trimRun(f.text, start, end)
 	run := f.text[start:end]
 	colons := bytes.Count(run, []byte(":"))
@@ -147,6 +156,13 @@ func (f *finder) findIPv6(i int) (start, end int) {
 		return 0, 0
 	}
 	return start, end
+}
+
+func one(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 // trimRun takes punctuation off a run: a point or colon that ends a phrase, a colon that follows a word.

@@ -13,6 +13,15 @@ type folded struct {
 	at   []int // at[i] is the place of text[i] in the original; one more entry for its end
 }
 
+// beyondASCII reports whether v holds anything else.
+func beyondASCII(v []byte) bool {
+	var all uint64
+	for i := 0; i < len(v); i += 8 {
+		all |= load(v, i)
+	}
+	return all&(0x80*ones) != 0
+}
+
 // foldable reports whether fold would change v.
 func foldable(v []byte) bool {
 	for i := 0; i < len(v); {

@@ -61,6 +61,8 @@ func readGroups(text []byte, i int, seps string) (g grouped) {
 // isWord reports whether a byte is a letter, a digit or part of a character beyond ASCII.
 func isWord(c byte) bool { return isDigit(c) || (c|0x20)-'a' < 26 || c >= 0x80 }
 
+func isLetter(c byte) bool { return (c|0x20)-'a' < 26 }
+
 // freeBefore reports whether something may begin at i: not in the middle of a word, nor after the point or separator of
 // a number.
 func freeBefore(text []byte, i int, sep byte) bool {
@@ -158,6 +160,11 @@ func cardLength(digits []byte) bool {
 	return false
 }
 
+// issued reports whether a card's number can begin with two digits: no issuer has a range that begins otherwise.
+func issued(first, second byte) bool {
+	return first >= '3' && first <= '6' || first == '2' && second >= '2'
+}
+
 // findSSN finds a US social security number: 3-2-4 digits with the same separator, or nine digits after the word ssn; in
 // the ranges that are given out (no group of zeros, no area 666 or above 899).
 func findSSN(text []byte, i int) (start, end int) {
@@ -187,19 +194,22 @@ func namedSSN(before []byte) bool {
 }
 
 // ibanLength returns the length of a country's IBANs, from the SWIFT registry; 0 where there are none.
-func ibanLength(country string) int {
+func ibanLength(first, second byte) int {
 	const lengths = "AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18 DO28 " +
 		"EE20 EG29 ES24 FI18 FK18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HN28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 " +
 		"KW30 KZ20 LB28 LC32 LI21 LT20 LU20 LV21 LY25 MC27 MD24 ME22 MK19 MN20 MR27 MT31 MU30 NI28 NL18 NO15 OM23 PK24 " +
 		"PL28 PS29 PT25 QA29 RO24 RS22 RU33 SA24 SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 " +
 		"VG24 XK20 YE30"
 	for i := 0; i+4 <= len(lengths); i += 5 {
-		if lengths[i:i+2] == country {
+		if lengths[i] == first && lengths[i+1] == second {
 			return int(lengths[i+2]-'0')*10 + int(lengths[i+3]-'0')
 		}
 	}
 	return 0
 }
+
+// minIBAN is the length of the shortest.
+const minIBAN = 15
 
 // findIBAN finds an IBAN whose check digits begin at i: a known country, its length, the right remainder (ISO 13616). It
 // is written in one piece, or in groups of four with a space or a hyphen between each two.
@@ -208,11 +218,14 @@ func findIBAN(text []byte, i int) (start, end int) {
 	if start < 0 || i+1 >= len(text) || !isDigit(text[i+1]) || !freeBefore(text, start, 0) {
 		return 0, 0
 	}
-	length := ibanLength(string([]byte{text[start] &^ 0x20, text[start+1] &^ 0x20}))
+	if len(text)-start < minIBAN || !isWord(text[start+7]) || isWord(text[start+9]) != isWord(text[start+4]) {
+		return 0, 0
+	}
+	length := ibanLength(text[start]&^0x20, text[start+1]&^0x20)
 	if length == 0 {
 		return 0, 0
 	}
-	apart := i+2 < len(text) && among(text[i+2], " -")
+	apart := text[i+2] == ' ' || text[i+2] == '-'
 	var compact [34]byte
 	j := start
 	for n := 0; n < length; n++ {

@@ -2,6 +2,7 @@ package mask
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
 	"sync"
 
@@ -40,23 +41,12 @@ func numberOf(name string) (entity, bool) {
 // Entities returns the names of the detectors.
 func Entities() []string { return access.Entities() }
 
-// class says what a byte may begin, or be in the middle of.
-type class uint8
-
-const (
-	classDigit class = 1 << iota // card, ssn, phone, iban, ip
-	classAt                      // email
-	classPlus                    // phone
-	classColon                   // ip
-	classHigh                    // a byte of a character beyond ASCII, which may stand for one of the above
-)
-
 // Scanner masks what detectors find inside values. It is safe for concurrent use.
 type Scanner struct {
 	on      [entityCount]bool
 	masks   [entityCount]access.Mask
 	key     *Key
-	classes [256]class
+	numbers bool      // a detector of things with digits is on
 	folds   sync.Pool // of *folded
 }
 
@@ -75,34 +65,11 @@ func NewScanner(d []access.Detection, k *Key) (*Scanner, error) {
 		}
 		s.on[e] = true
 	}
-	s.classify()
+	s.numbers = s.on[card] || s.on[ssn] || s.on[phone] || s.on[iban] || s.on[ip]
 	if s.on[phone] {
 		validPhone("+14155552671") // loads the number plans now, not during somebody's query
 	}
 	return s, nil
-}
-
-// classify marks the bytes at which a detector that is on must be asked.
-func (s *Scanner) classify() {
-	if s.on[card] || s.on[ssn] || s.on[phone] || s.on[iban] || s.on[ip] {
-		for c := '0'; c <= '9'; c++ {
-			s.classes[c] = classDigit
-		}
-	}
-	if s.on[email] {
-		s.classes['@'] = classAt
-	}
-	if s.on[phone] {
-		s.classes['+'] = classPlus
-	}
-	if s.on[ip] {
-		s.classes[':'] = classColon
-	}
-	if slices.Contains(s.on[:], true) {
-		for c := 0x80; c <= 0xff; c++ {
-			s.classes[c] = classHigh
-		}
-	}
 }
 
 // Mask hides what the detectors find inside v and returns the result and how many things it hid. Where it finds nothing
@@ -126,44 +93,33 @@ func (s *Scanner) Mask(dst, v []byte) (out []byte, hits int) {
 
 // once makes one pass. Where it finds nothing it returns v.
 func (s *Scanner) once(dst, v []byte) ([]byte, int) {
-	present := s.prefilter(v)
-	if present == 0 || (present == classHigh && !foldable(v)) {
+	if !beyondASCII(v) || !foldable(v) {
+		if m := newMarker(v, s.numbers); m.next() {
+			return s.render(dst, v, nil, &m)
+		}
 		return v, 0
 	}
-	if present&classHigh != 0 && foldable(v) {
-		f, _ := s.folds.Get().(*folded)
-		defer s.folds.Put(f)
-		f.fold(v)
-		return s.render(dst, v, f.text, f.at)
+	f, _ := s.folds.Get().(*folded)
+	defer s.folds.Put(f)
+	f.fold(v)
+	if m := newMarker(f.text, s.numbers); m.next() {
+		return s.render(dst, v, f.at, &m)
 	}
-	return s.render(dst, v, v, nil)
-}
-
-// prefilter returns the classes of all bytes of v.
-func (s *Scanner) prefilter(v []byte) class {
-	var all class
-	t := &s.classes
-	for ; len(v) >= 8; v = v[8:] {
-		all |= t[v[0]] | t[v[1]] | t[v[2]] | t[v[3]] | t[v[4]] | t[v[5]] | t[v[6]] | t[v[7]]
-	}
-	for _, c := range v {
-		all |= t[c]
-	}
-	return all
+	return v, 0
 }
 
 // span is something found: text[start:end] and what hides it.
 type span struct {
 	start, end int
-	mask       access.Mask
+	mask       *access.Mask // not by value: room for spans is made for each value that is looked at
 }
 
-// render looks through text, which is v or its folded form, and hides in v what it finds. at gives the place in v of
-// each byte of text; nil where they are the same.
-func (s *Scanner) render(dst, v, text []byte, at []int) ([]byte, int) {
+// render looks at what is marked in a text, which is v or its folded form, and hides in v what it finds. at gives the place
+// in v of each byte of the text; nil where they are the same.
+func (s *Scanner) render(dst, v []byte, at []int, m *marker) ([]byte, int) {
 	var few [8]span
-	f := finder{Scanner: s, text: text, tries: phoneTries}
-	spans := f.find(few[:0])
+	f := finder{Scanner: s, text: m.text, tries: phoneTries}
+	spans := f.find(few[:0], m)
 	if len(spans) == 0 {
 		return v, 0
 	}
@@ -175,7 +131,7 @@ func (s *Scanner) render(dst, v, text []byte, at []int) ([]byte, int) {
 			start, end = at[start], at[end]
 		}
 		dst = append(dst, v[done:start]...)
-		dst = Value(dst, v[start:end], sp.mask, s.key, detected)
+		dst = Value(dst, v[start:end], *sp.mask, s.key, detected)
 		done = end
 	}
 	return append(dst, v[done:]...), len(spans)
@@ -192,7 +148,10 @@ func unite(spans []span) []span {
 			continue
 		}
 		last.end = max(last.end, sp.end)
-		last.mask = harder(last.mask, sp.mask)
+		if last.mask != sp.mask {
+			both := harder(*last.mask, *sp.mask)
+			last.mask = &both
+		}
 	}
 	return out
 }
@@ -226,57 +185,76 @@ type finder struct {
 	run   int              // the end of the last run that was looked at for an IPv6 address
 }
 
-// find appends what the detectors find.
-func (f *finder) find(spans []span) []span {
-	text, classes := f.text, &f.classes
-	for i := 0; i < len(text); i++ {
-		switch classes[text[i]] {
-		case classDigit:
-			if i == 0 || !isDigit(text[i-1]) {
+// find appends what the detectors find, block by block.
+func (f *finder) find(spans []span, m *marker) []span {
+	for more := true; more; more = m.next() {
+		for ; m.marks != 0; m.marks &= m.marks - 1 {
+			i := m.base + bits.TrailingZeros64(m.marks)
+			switch f.text[i] {
+			case '@':
+				spans = f.try(spans, email, i)
+			case '+':
+				spans = f.try(spans, phone, i)
+			case ':':
+				spans = f.try(spans, ip, i)
+			default:
 				spans = f.atDigit(spans, i)
 			}
-		case classAt:
-			spans = f.try(spans, email, i)
-		case classPlus:
-			spans = f.try(spans, phone, i)
-		case classColon:
-			spans = f.try(spans, ip, i)
 		}
 	}
 	return spans
 }
 
-// atDigit asks the detectors of things that begin with a digit, at the first digit of a run. What the run's length and
-// its neighbours rule out is not asked: most numbers in a text are ruled out here. IBANs begin two letters earlier.
+// atDigit asks the detectors of things that begin with a digit, at the first digit of a run. What the run's length and its
+// neighbours rule out is not asked: most numbers in a text are ruled out here, or were not marked. IBANs begin two letters
+// earlier.
 func (f *finder) atDigit(spans []span, i int) []span {
 	text, end := f.text, i+1
 	for end < len(text) && isDigit(text[end]) {
 		end++
 	}
-	size, before, sep := end-i, byte(0), byte(0) // sep is what stands between this run and the next
-	if i > 0 {
-		before = text[i-1]
-	}
-	if end+1 < len(text) && isDigit(text[end+1]) && among(text[end], " -.") {
+	size, sep := end-i, byte(0) // sep is what stands between this run and the next
+	if end+1 < len(text) && isDigit(text[end+1]) && (text[end] == '-' || text[end] == ' ' || text[end] == '.') {
 		sep = text[end]
 	}
-	if size >= 13 || (size == 4 && (sep == ' ' || sep == '-')) {
+	if (size >= 13 || (size == 4 && (sep == ' ' || sep == '-'))) && issued(text[i], text[i+1]) {
 		spans = f.try(spans, card, i)
 	}
 	if size == 9 || (size == 3 && sep != 0) {
 		spans = f.try(spans, ssn, i)
 	}
-	zeros := text[i] == '0' && size > 1 && text[i+1] == '0'
-	if before == '(' || zeros || (sep != 0 && (size == 3 || text[i] == '0' && size > 1 || text[i] == '1' && size == 1)) {
+	if f.mayBePhone(i, end, sep) {
 		spans = f.try(spans, phone, i)
 	}
-	if isWord(before) {
+	if size >= 2 && i >= 2 && isLetter(text[i-1]) && isLetter(text[i-2]) && (i == 2 || !isWord(text[i-3])) {
 		spans = f.try(spans, iban, i)
 	}
 	if size <= 3 && sep == '.' {
 		spans = f.try(spans, ip, i)
 	}
 	return spans
+}
+
+// mayBePhone rules out most runs of digits that begin no phone number without a "+": see findPhone, and national for the
+// sizes of groups.
+func (f *finder) mayBePhone(i, end int, sep byte) bool {
+	text, size := f.text, end-i
+	if i > 0 && text[i-1] == '(' {
+		return true
+	}
+	if text[i] == '0' && i+3 < len(text) && text[i+1] == '0' && (text[i+2] == ' ' || isDigit(text[i+2])) {
+		return true
+	}
+	if sep == 0 || size > 5 {
+		return false
+	}
+	switch {
+	case size == 3, text[i] == '0' && size > 3, text[i] == '1' && size == 1:
+		return end+3 < len(text) && allDigits(text[end+1:end+4]) // the next group has three digits at least
+	case text[i] == '0' && size == 2: // pairs, with the same between each two
+		return end+4 < len(text) && isDigit(text[end+2]) && text[end+3] == sep && isDigit(text[end+4])
+	}
+	return false
 }
 
 // try asks one detector about the place i.
@@ -303,5 +281,5 @@ func (f *finder) try(spans []span, e entity, i int) []span {
 		return spans
 	}
 	f.done[e] = end
-	return append(spans, span{start, end, f.masks[e]})
+	return append(spans, span{start, end, &f.masks[e]})
 }

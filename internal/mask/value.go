@@ -35,6 +35,16 @@ func Value(dst, v []byte, m access.Mask, k *Key, domain string) []byte {
 // half together. The two ends are bounded each by itself, so that keeping less at one never shows more at the other. A
 // byte that is not valid UTF-8 counts as a character and is never kept.
 func partial(dst, v []byte, first, last int) []byte {
+	if !beyondASCII(v) {
+		from := min(max(first, 0), len(v)/8)
+		to := len(v) - min(max(last, 0), len(v)*3/8)
+		dst = append(dst, v...)
+		hidden := dst[len(dst)-len(v):][from:to]
+		for i := range hidden {
+			hidden[i] = '*'
+		}
+		return dst
+	}
 	n := utf8.RuneCount(v)
 	first, last = min(max(first, 0), n/8), n-min(max(last, 0), n*3/8)
 	for i := 0; len(v) > 0; i++ {

@@ -250,6 +250,8 @@ func (s *session) copyCell(r *run, c *column, cell []byte, null bool, f cells) {
 	out, null, changed := s.show(nil, c, r.plan.scan, cell)
 	if changed {
 		r.out.Masked++
+	} else {
+		out = cell
 	}
 	if null {
 		s.add = f.putNull(s.add)
@@ -284,17 +286,8 @@ func (s *session) copyBinary(r *run, b []byte) bool {
 			return false
 		}
 		s.add = binary.BigEndian.AppendUint16(s.add, uint16(n))
-		for i := range n {
-			size := sc.int32()
-			if size == -1 {
-				s.null(r, &r.plan.columns[i])
-				continue
-			}
-			v := sc.take(int(size))
-			if sc.bad {
-				return false
-			}
-			s.cell(r, &r.plan.columns[i], v)
+		if !s.applyMasks(r, &sc) {
+			return false
 		}
 		b = sc.b
 	}

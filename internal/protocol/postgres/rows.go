@@ -30,10 +30,14 @@ type column struct {
 
 // hider keeps what masks need from one result to the next.
 type hider struct {
-	of   *access.Detection // what scan was made from
-	scan *mask.Scanner
-	buf  []byte
+	of     *access.Detection // what scan was made from
+	scan   *mask.Scanner
+	out    []byte   // room for one value as it is shown
+	digits [64]byte // room for a binary number as text
 }
+
+// maxScratch is the largest room for a value that is kept for the next.
+const maxScratch = 64 << 10
 
 func (s *session) scanner(m access.Masks) (*mask.Scanner, error) {
 	d := m.Detect()
@@ -195,18 +199,36 @@ func (s *session) rebuild(r *run, body []byte) error {
 		return broken(ansDataRow)
 	}
 	s.add = binary.BigEndian.AppendUint16(s.add, uint16(n))
-	for i := range n {
-		size := sc.int32()
-		if size == -1 {
-			s.null(r, &r.plan.columns[i])
-			continue
-		}
-		s.cell(r, &r.plan.columns[i], sc.take(int(size)))
-	}
-	if !sc.done() {
+	if !s.applyMasks(r, &sc) || !sc.done() {
 		return broken(ansDataRow)
 	}
 	return nil
+}
+
+// applyMasks appends the values of one row, lengths included, with the masks applied. What does not change is copied together
+// with its neighbours. It reports whether the values are there.
+func (s *session) applyMasks(r *run, sc *scan) bool {
+	row, copied := sc.b, 0
+	for i := range r.plan.columns {
+		c, at := &r.plan.columns[i], len(row)-len(sc.b)
+		size := sc.int32()
+		absent := size == -1
+		var v []byte
+		if !absent {
+			v = sc.take(int(size))
+		}
+		if sc.bad {
+			return false
+		}
+		if !c.hidden && (r.plan.scan == nil || absent) {
+			continue
+		}
+		if s.cell(r, c, row[copied:at], v, absent) {
+			copied = len(row) - len(sc.b)
+		}
+	}
+	s.add = append(s.add, row[copied:len(row)-len(sc.b)]...)
+	return true
 }
 
 func (s *session) hideAll(r *run, n int) error {
@@ -218,50 +240,50 @@ func (s *session) hideAll(r *run, n int) error {
 	return nil
 }
 
-// null appends a NULL, or the word that stands for any value of a redacted column: whether a value is there is part of it.
-func (s *session) null(r *run, c *column) {
-	if c.hidden && c.mask.Strategy == access.MaskRedact {
-		s.cell(r, c, nil)
-		return
+// cell appends what stands for a value, length first, after what comes before it in the row. It reports whether anything
+// does: if not, it appends nothing, and the value stays as it is. A NULL stays one, but for columns whose mask is the word
+// that stands for any value: whether a value is there is part of it.
+func (s *session) cell(r *run, c *column, before, v []byte, absent bool) bool {
+	if absent && (!c.hidden || c.mask.Strategy != access.MaskRedact) {
+		return false
 	}
-	s.add = append(s.add, 0xff, 0xff, 0xff, 0xff)
-}
-
-// cell appends one value, length first.
-func (s *session) cell(r *run, c *column, v []byte) {
-	at := len(s.add)
-	s.add = append(s.add, 0, 0, 0, 0)
-	out, null, changed := s.show(s.add, c, r.plan.scan, v)
-	s.add = out
-	if changed {
-		r.out.Masked++
+	out, null, changed := s.show(s.hider.out[:0], c, r.plan.scan, v)
+	if !changed {
+		return false
 	}
+	s.add = append(s.add, before...)
 	if null {
-		s.add = append(s.add[:at], 0xff, 0xff, 0xff, 0xff)
-		return
+		s.add = append(s.add, 0xff, 0xff, 0xff, 0xff)
+	} else {
+		s.add = append(binary.BigEndian.AppendUint32(s.add, uint32(len(out))), out...)
 	}
-	binary.BigEndian.PutUint32(s.add[at:], uint32(len(s.add)-at-4))
+	if cap(out) <= maxScratch {
+		s.hider.out = out
+	}
+	r.out.Masked++
+	return true
 }
 
-// show appends v as the client may see it.
+// show appends v as the client may see it, where that is not v itself.
 func (s *session) show(dst []byte, c *column, sc *mask.Scanner, v []byte) (out []byte, null, changed bool) {
 	if c.hidden {
 		out, null = s.hide(dst, c, v)
 		return out, null, true
 	}
 	if sc == nil {
-		return append(dst, v...), false, false
+		return dst, false, false
 	}
-	text, prefix := scannable(c, v, s.hider.buf[:0])
-	found, hits := sc.Mask(s.hider.buf[:0], text)
+	text, prefix := scannable(c, v, s.hider.digits[:0])
+	start := len(dst)
+	dst = append(dst, v[:max(prefix, 0)]...)
+	found, hits := sc.Mask(dst[len(dst):], text) // into the spare room of dst, where it is enough
 	switch {
 	case hits == 0:
-		return append(dst, v...), false, false
+		return dst[:start], false, false
 	case prefix < 0:
-		return dst, true, true // the type cannot hold a masked text
+		return dst[:start], true, true // the type cannot hold a masked text
 	}
-	dst = append(append(dst, v[:prefix]...), found...)
-	return dst, false, true
+	return append(dst, found...), false, true
 }
 
 // scannable returns the text of a value for detectors, and how many bytes of v stand before it; -1 where what was found

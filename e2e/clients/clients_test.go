@@ -7,8 +7,8 @@ import (
 	"gatehouse/e2e/pair"
 )
 
-// TestDrivers runs the drivers that every build has; `make clients` runs all.
-func TestDrivers(t *testing.T) {
+func start(t *testing.T) *pair.Pair {
+	t.Helper()
 	p, err := pair.New(t.Context(), Seed)
 	if err != nil {
 		t.Fatal(err)
@@ -18,6 +18,12 @@ func TestDrivers(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	return p
+}
+
+// TestDrivers runs the drivers that every build has; `make clients` runs all.
+func TestDrivers(t *testing.T) {
+	p := start(t)
 	drivers := slices.DeleteFunc(Drivers(), func(d Driver) bool { return !d.Short })
 	cells, err := Run(t.Context(), p, ".", drivers)
 	if err != nil {

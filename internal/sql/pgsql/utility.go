@@ -120,7 +120,12 @@ func (w *work) variableSet(s *pg.VariableSetStmt) {
 	case pg.VariableSetKind_VAR_SET_CURRENT:
 		w.opaque("SET FROM CURRENT stands in functions only")
 	}
-	w.setAction(info.Name)
+	if w.sameAsNow(info) {
+		w.an.ChangesState = false
+		w.actOn(verbSetConfig)
+	} else {
+		w.setAction(info.Name)
+	}
 	w.an.Verb = strings.TrimPrefix(w.actions[0].name, Prefix)
 }
 
@@ -364,7 +369,7 @@ func (w *work) explain(e *pg.ExplainStmt) {
 	if !x.Analyze {
 		w.an.ChangesState = w.an.Why != "" || w.effects
 	}
-	all := value{open: true, from: w.tested.union(w.copied)}
+	all := value{open: !w.plainPlan(x.Inner), from: w.tested.union(w.copied)}
 	for _, p := range w.actions {
 		all.from = all.from.union(p.fields)
 	}

@@ -12,6 +12,7 @@ type attack struct {
 	Technique string
 	Channel   string // simple, text, binary, cursor, copy, ...
 	Role      string // whose token it has; masking cases run under narrow and under wide
+	Guardrail string // the one that ships and binds the connection, for guardrail cases under the role all
 	Steps     []step
 	Undo      string // what a superuser does after a run that may change the database for good
 	Unproven  string // why it cannot work even around the gateway, for masking cases that do not

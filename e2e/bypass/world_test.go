@@ -99,7 +99,7 @@ func (w *world) databases(ctx context.Context) error {
 		return err
 	}
 	if err := w.run(ctx, w.pg.AdminDSN, "ALTER ROLE app SUPERUSER", "ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()",
-		"SET ROLE app", file("world.sql")); err != nil {
+		"SET ROLE app", file("world.sql"), file("guardrails.sql")); err != nil {
 		return err
 	}
 	if err := w.run(ctx, strings.Replace(w.pg.AdminDSN, "dbname="+left.database, "dbname=postgres", 1),
@@ -148,7 +148,7 @@ func file(name string) string {
 }
 
 func (w *world) documents() string {
-	return strings.NewReplacer("${ADDRESS}", w.pg.Address(), "${CA_FILE}", w.pg.CAFile).Replace(file("documents.yaml"))
+	return strings.NewReplacer("${ADDRESS}", w.pg.Address(), "${CA_FILE}", w.pg.CAFile).Replace(file("documents.yaml") + guarded())
 }
 
 func (w *world) close() error {

@@ -1,0 +1,33 @@
+-- What the attacks on guardrails are after, and what they would use: functions that do what their argument says, under every
+-- label of volatility, and whatever else of the server's may call one.
+CREATE TABLE ledger (id integer PRIMARY KEY, entry text, other text CONSTRAINT short CHECK (length(other) < 100), note text);
+INSERT INTO ledger SELECT i, 'entry ' || i, 'x' FROM generate_series(1, 5) i;
+CREATE VIEW ledger_view AS SELECT id, entry, 1 AS one FROM ledger;
+CREATE TABLE parted (id integer) PARTITION BY LIST (id);
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1);
+INSERT INTO parted VALUES (1);
+CREATE DOMAIN little AS text CONSTRAINT few CHECK (length(value) < 5);
+CREATE FUNCTION act(text) RETURNS integer LANGUAGE plpgsql AS 'BEGIN EXECUTE $1; RETURN 1; END';
+CREATE FUNCTION act_stable(text) RETURNS integer LANGUAGE plpgsql STABLE AS 'BEGIN RETURN act($1); END';
+CREATE FUNCTION act_immutable(text) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN act($1); END';
+CREATE FUNCTION acts(text) RETURNS SETOF integer LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN NEXT act($1); END';
+CREATE FUNCTION acted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DROP TABLE ledger CASCADE; RETURN NEW; END';
+CREATE FUNCTION sees() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+CREATE PROCEDURE do_it(text) LANGUAGE plpgsql AS 'BEGIN EXECUTE $1; END';
+CREATE FUNCTION act_state(integer, text) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN act($2); END';
+CREATE AGGREGATE act_all(text) (SFUNC = act_state, STYPE = integer, INITCOND = '0');
+CREATE OPERATOR @@@ (RIGHTARG = text, FUNCTION = act_immutable);
+CREATE TYPE trap AS ENUM ('shut');
+CREATE FUNCTION trap_of(text) RETURNS trap LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM act($1); RETURN ''shut''::trap; END';
+CREATE CAST (text AS trap) WITH FUNCTION trap_of(text);
+CREATE DOMAIN acting AS text CHECK (act_immutable(value) = 1);
+CREATE TABLE spring (id integer);
+CREATE RULE spring AS ON INSERT TO spring DO INSTEAD DELETE FROM ledger;
+CREATE ROLE bob;
+CREATE TABLE wished (id integer, wish text);
+ALTER TABLE wished ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON wished USING (true);
+CREATE TABLE wishes AS SELECT 'DROP TABLE ledger CASCADE'::text AS a;
+CREATE TABLE lines (a text);
+CREATE MATERIALIZED VIEW made AS SELECT id FROM parted;
+CREATE ROLE eve;

@@ -63,7 +63,7 @@ bypass: setup ## every attack on masks and guardrails, and what has to work in s
 
 clients: ## every stock driver times every feature, through the gateway (CLIENTS='-only JDBC' or '-o json')
 	@scripts/setup.sh clients
-	@cd e2e/clients/node && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --ignore-scripts --no-audit --no-fund --loglevel=error; }
+	@cd e2e/clients/node && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2; }
 	@$(GO) run ./scripts/clients $(CLIENTS)
 
 mutants: setup ## removes each check in turn: a named test must turn red

@@ -49,6 +49,9 @@ type Connection struct {
 	Unproven      string     `json:"unproven,omitempty"`       // what happens to an output that cannot be proven free of masked fields: "mask" (default) or "refuse"
 	RecordResults int        `json:"record_results,omitempty"` // rows of each (masked) result kept in the audit log; 0 keeps none
 	MaxSessions   int        `json:"max_sessions,omitempty"`   // 0 means the gateway's own limit
+
+	HoldInTransaction string `json:"hold_in_transaction,omitempty"` // an action that needs an approval in an open transaction: "refuse" (default) files the approval, for when it is tried again; "hold" waits, with the transaction's locks
+	MaxHeld           int    `json:"max_held,omitempty"`            // transactions that may wait with hold at once; beyond it they are refused; default 10
 }
 
 // BackendTLS is how the gateway speaks TLS to a backend. The zero value verifies the name and the chain.

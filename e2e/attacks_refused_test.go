@@ -95,7 +95,7 @@ func TestAttackOnOwnNames(t *testing.T) {
 		whole("PREPARE " + name + " AS " + harmless), {query("BEGIN; DECLARE " + name + "3 CURSOR FOR " + harmless)},
 	} {
 		got := a.say(t, s...)
-		if !strings.Contains(got, "ERROR ") || !strings.Contains(got, name) {
+		if !strings.Contains(got, "ERROR ") || !strings.Contains(got, "begin with gatehouse_ ") {
 			t.Errorf("%v: it was not refused: %s", s, got)
 		}
 		a.alive(t)

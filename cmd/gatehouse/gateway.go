@@ -90,7 +90,7 @@ func assemble(ctx context.Context, c config.Server, s *state, logger *slog.Logge
 	}
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	g.services = &gate.Services{Authority: authority{g.policies}, Recorder: s.log, Approvals: g.room, Vault: s.vault,
-		Tokens: newTokens(s.mask), Dial: dialer.DialContext, Clock: time.Now, Digest: approval.Digest}
+		Tokens: newTokens(s.mask), Dial: dialer.DialContext, Clock: time.Now, Pools: gate.NewPools(time.Now), Digest: approval.Digest}
 	g.sessions = session.NewServer(session.Options{Gate: g.services, Identity: g.identity, Refusal: refusal, NewID: newID, Log: logger,
 		Sessions: c.Limits.MaxSessions, Login: time.Duration(c.Limits.LoginTimeout), Idle: time.Duration(c.Limits.IdleTimeout),
 		Grace: time.Duration(c.ExpiryGrace)})
@@ -269,6 +269,24 @@ func (g *gateway) reach() client.Reach {
 	}
 	return r
 }
+
+// sweeps closes backends that nobody has used for a while, and at the end all that are left.
+func (g *gateway) sweeps(ctx context.Context) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	defer g.services.Pools.Close()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			g.services.Pools.Sweep()
+		}
+	}
+}
+
+// sweepEvery is how much longer than its idle time a backend may stay open.
+const sweepEvery = 5 * time.Second
 
 // drain lets transactions finish: /readyz fails, no new logins, and what is left at the deadline is ended.
 func (g *gateway) drain() {

@@ -71,6 +71,7 @@ func (g *gateway) live(ctx context.Context, o cli.ServeOptions, more extra) erro
 	tasks.Go(func() { _ = g.policies.Run(serving) })
 	tasks.Go(func() { _ = g.room.Run(serving) })
 	tasks.Go(func() { g.reloads(serving) })
+	tasks.Go(func() { g.sweeps(serving) })
 
 	if err := g.started(); err != nil {
 		return err

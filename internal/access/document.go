@@ -38,20 +38,30 @@ func (d *Duration) UnmarshalText(b []byte) error {
 
 // Connection is a registered backend.
 type Connection struct {
-	Name          string     `json:"name"`
-	Description   string     `json:"description,omitempty"`
-	Type          string     `json:"type"`               // a protocol's name
-	Address       string     `json:"address"`            // host:port
-	Database      string     `json:"database,omitempty"` // the database, vhost or index inside the backend
-	TLS           BackendTLS `json:"tls,omitzero"`
-	Credential    Credential `json:"credential"`
-	Guardrails    []string   `json:"guardrails,omitempty"`     // policies that bind everyone
-	Unproven      string     `json:"unproven,omitempty"`       // what happens to an output that cannot be proven free of masked fields: "mask" (default) or "refuse"
-	RecordResults int        `json:"record_results,omitempty"` // rows of each (masked) result kept in the audit log; 0 keeps none
-	MaxSessions   int        `json:"max_sessions,omitempty"`   // 0 means the gateway's own limit
+	Name          string      `json:"name"`
+	Description   string      `json:"description,omitempty"`
+	Type          string      `json:"type"`               // a protocol's name
+	Address       string      `json:"address"`            // host:port
+	Database      string      `json:"database,omitempty"` // the database, vhost or index inside the backend
+	TLS           BackendTLS  `json:"tls,omitzero"`
+	Credential    Credential  `json:"credential"`
+	Guardrails    []string    `json:"guardrails,omitempty"`     // policies that bind everyone
+	Unproven      string      `json:"unproven,omitempty"`       // what happens to an output that cannot be proven free of masked fields: "mask" (default) or "refuse"
+	RecordResults int         `json:"record_results,omitempty"` // rows of each (masked) result kept in the audit log; 0 keeps none
+	MaxSessions   int         `json:"max_sessions,omitempty"`   // 0 means the gateway's own limit
+	Pool          BackendPool `json:"pool,omitzero"`
+	Propagate     string      `json:"propagate,omitempty"` // a setting of the backend that holds the principal, such as application_name or app.principal: clients can neither set nor reset it
+}
 
-	HoldInTransaction string `json:"hold_in_transaction,omitempty"` // an action that needs an approval in an open transaction: "refuse" (default) files the approval, for when it is tried again; "hold" waits, with the transaction's locks
-	MaxHeld           int    `json:"max_held,omitempty"`            // transactions that may wait with hold at once; beyond it they are refused; default 10
+// BackendPool is how sessions share the backends of a connection.
+type BackendPool struct {
+	Mode        string   `json:"mode,omitempty"`         // session (default): a backend for a client's whole session; transaction: a backend for each transaction
+	MaxBackends int      `json:"max_backends,omitempty"` // at once, idle ones included; default 50
+	Wait        Duration `json:"wait,omitempty"`         // how long a client waits for a backend; default 10s
+	Idle        Duration `json:"idle,omitempty"`         // after which an idle backend is closed; default 5m
+	Lifetime    Duration `json:"lifetime,omitempty"`     // after which a backend is closed instead of used again; default 1h
+	Pin         string   `json:"pin,omitempty"`          // transaction mode: a session that leaves something on its backend may keep it to its end (allow, default), or is refused (refuse)
+	MaxPinned   int      `json:"max_pinned,omitempty"`   // transaction mode: how many sessions may keep their backend at once; default half of max_backends
 }
 
 // BackendTLS is how the gateway speaks TLS to a backend. The zero value verifies the name and the chain.

@@ -51,12 +51,50 @@ func (l Lease) Holding(message int) Lease {
 	return l
 }
 
-// Open dials the backend, lets login speak, and takes the connection over.
+// Open dials the backend, lets login speak, and takes the connection over. What it opens belongs to no pool.
 func (l Lease) Open(ctx context.Context, login Login) (*Backend, error) {
 	secret, err := l.svc.Vault.Lease(ctx, l.conn.Credential)
 	if err != nil {
 		return nil, err
 	}
+	return l.open(ctx, login, secret)
+}
+
+// Take leases a backend from the connection's pool for owner: an idle one, or one that is opened now. Where all are in
+// use it waits for its turn. What another owner left (see Backend.Owner) must be reset before it is used.
+func (l Lease) Take(ctx context.Context, owner string, login Login) (*Backend, error) {
+	secret, sealed := l.svc.Vault.Lease(ctx, l.conn.Credential)
+	var p *pool
+	if sealed == nil {
+		p = l.svc.Pools.of(l.conn, secret)
+	} else if p = l.svc.Pools.known(l.conn); p == nil {
+		return nil, sealed
+	}
+	for {
+		b, err := p.take(ctx, owner)
+		switch {
+		case err != nil:
+			return nil, err
+		case b != nil && b.lost(l.svc.Clock()):
+			_ = b.Close()
+			continue
+		case b != nil:
+			b.lease = l
+			return b, nil
+		case sealed != nil: // what is open may be used on, but nothing new is opened
+			p.closed()
+			return nil, sealed
+		}
+		if b, err = l.open(ctx, login, secret); err != nil {
+			p.closed()
+			return nil, err
+		}
+		b.pool, b.dialled = p, l.svc.Clock()
+		return b, nil
+	}
+}
+
+func (l Lease) open(ctx context.Context, login Login, secret access.Secret) (*Backend, error) {
 	conf, err := backendTLS(l.conn)
 	if err != nil {
 		return nil, err
@@ -141,6 +179,65 @@ type Backend struct {
 	*Reader
 	leash *leash
 	lease Lease
+
+	// Memo is what the protocol remembers of the backend from one lease to the next.
+	Memo any
+
+	pool    *pool // nil where it belongs to none
+	owner   string
+	pinned  bool
+	dialled time.Time
+	idle    time.Time // since when
+}
+
+// Owner returns whose state the backend may hold; "" where it is nobody's: fresh, or reset and found clean.
+func (b *Backend) Owner() string { return b.owner }
+
+// Give returns the backend to its pool, as it is: owner is whose state it may hold, "" where it was reset and found clean.
+// It must be idle, with nothing unread. Where the pool does not want it, it is closed.
+func (b *Backend) Give(owner string) {
+	b.unpin()
+	if b.pool == nil || b.r != b.w || b.conn.SetDeadline(time.Time{}) != nil {
+		_ = b.Close()
+		return
+	}
+	b.due, b.keep = time.Time{}, -1
+	b.nudged.Store(false)
+	if cap(b.buf) > bulkBuffer {
+		b.buf, b.base, b.r, b.w = nil, b.base+int64(b.r), 0, 0
+	}
+	if !b.pool.give(b, owner) {
+		_ = b.Close()
+	}
+}
+
+// Pin notes that a session keeps the backend until its end; false where the connection allows no more of that.
+func (b *Backend) Pin() bool {
+	if !b.pinned && b.pool != nil {
+		b.pinned = b.pool.pin()
+	}
+	return b.pinned || b.pool == nil
+}
+
+func (b *Backend) unpin() {
+	if b.pinned {
+		b.pinned = false
+		b.pool.unpin()
+	}
+}
+
+// freshIdle is how long a backend may have been idle without being looked at before it is used again.
+const freshIdle = time.Second
+
+// lost reports whether the connection was closed, or said something, while it was idle.
+func (b *Backend) lost(now time.Time) bool {
+	if idle := now.Sub(b.idle); idle >= 0 && idle < freshIdle {
+		return false
+	}
+	_ = b.conn.SetReadDeadline(now.Add(time.Millisecond))
+	err := b.Fill(1)
+	_ = b.conn.SetReadDeadline(time.Time{})
+	return !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // send writes b: the only door.
@@ -151,8 +248,18 @@ func (b *Backend) send(bytes []byte) error {
 	return err
 }
 
-// Close ends the connection to the backend. TLS says goodbye on the way.
+// Close ends the connection to the backend and frees its place. TLS says goodbye on the way.
 func (b *Backend) Close() error {
+	b.unpin()
+	err := b.hangUp()
+	if p := b.pool; p != nil {
+		b.pool = nil
+		p.closed()
+	}
+	return err
+}
+
+func (b *Backend) hangUp() error {
 	b.leash.open = true
 	return b.conn.Close()
 }

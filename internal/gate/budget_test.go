@@ -131,8 +131,7 @@ func TestLookupsNeedPermission(t *testing.T) {
 			d.estimates = true
 			st := *c.st
 			st.Text = "dynamic " + st.Text
-			_, err := g.Ask(t.Context(), g.Judge(&st), Request{Estimate: func() *int64 { t.Error("it was estimated"); return nil }})
-			if say, _ := fault.Say(err); fault.KindOf(err) != fault.Denied || !strings.Contains(say, "db/t.mail is masked for you and can only be read as it is") {
+			if _, err := g.Ask(t.Context(), g.Judge(&st), Request{Estimate: func() *int64 { t.Error("it was estimated"); return nil }}); fault.KindOf(err) != fault.Denied {
 				t.Errorf("want a refusal, got %v", err)
 			}
 		})

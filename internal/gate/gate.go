@@ -89,8 +89,38 @@ func (g *Gate) Lease() Lease {
 	return Lease{svc: g.svc, conn: g.conn, limits: g.limits, session: g.caller.Session, beside: &g.beside}
 }
 
-// Attach gives the gate the backend that the session's login opened.
-func (g *Gate) Attach(b *Backend) { g.backend = b }
+// Attach gives the gate a leased backend. The lease ends with Detach, or with the session.
+func (g *Gate) Attach(b *Backend) {
+	g.ending.Lock()
+	defer g.ending.Unlock()
+	g.backend = b
+}
+
+// Detach takes the backend from the gate, between two actions: from then on no Interrupt of this session reaches it. nil
+// where there is none, or where an answer is due. What is staged waits for the next backend.
+func (g *Gate) Detach() *Backend {
+	if g.busy() {
+		return nil
+	}
+	g.ending.Lock()
+	defer g.ending.Unlock()
+	b := g.backend
+	g.backend = nil
+	return b
+}
+
+// Pin notes that the session keeps its backend to its end; false where the connection allows no more of that.
+func (g *Gate) Pin() bool { return g.backend != nil && g.backend.Pin() }
+
+// busy reports whether an answer is due.
+func (g *Gate) busy() bool {
+	for i := range g.slots {
+		if g.slots[i].stage == flushed {
+			return true
+		}
+	}
+	return false
+}
 
 // Client returns the session's receive buffer: what a protocol judges, it judges there.
 func (g *Gate) Client() *Reader { return g.client }

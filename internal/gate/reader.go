@@ -202,6 +202,24 @@ func Await(ctx context.Context, want, other *Reader, now time.Time) (bool, error
 	}
 }
 
+// Await waits until b has something to read, where there is no other side. A nudge ends it with os.ErrDeadlineExceeded.
+func (b *Reader) Await(ctx context.Context) error {
+	b.waits.Add(1)
+	defer b.waits.Add(1)
+	if err := b.disarm(ctx); err != nil {
+		return err
+	}
+	if b.nudged.Swap(false) { // asked after the timer was cleared: a nudge from here on sets it again
+		return os.ErrDeadlineExceeded
+	}
+	err := b.Fill(1)
+	b.nudged.Store(false)
+	if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil {
+		b.due = past
+	}
+	return cause(ctx, err)
+}
+
 // Watch reads into b's spare room in the background until stop is called, and calls gone if the stream ends. It bounds
 // what it takes in by the message limit.
 func (b *Reader) Watch(gone func()) (stop func()) {

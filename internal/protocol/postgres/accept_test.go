@@ -293,7 +293,7 @@ func TestCancelWithAWrongKey(t *testing.T) {
 	p := &protocol{deps: testDeps()}
 	p.cancels = cancels{random: rand.Reader, live: map[[4]byte]*cancellable{}}
 	s := &session{}
-	key, err := p.cancels.add(s, target{})
+	key, err := p.cancels.add(s)
 	if err != nil {
 		t.Fatal(err)
 	}

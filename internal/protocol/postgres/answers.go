@@ -28,6 +28,7 @@ type expect struct {
 	portal    *portal
 	oldPortal *portal
 	oldCursor *cursor
+	held      string // Parse: what the backend knows the statement by, see heldNames
 	target    byte   // Close: 'S' or 'P'
 	name      string // Close
 }
@@ -280,7 +281,7 @@ func (s *session) spontaneous(kind byte, whole []byte) (bool, error) {
 	hides := m != nil && m.Fields()
 	switch kind {
 	case ansParameterStatus:
-		s.state.report(whole[head:])
+		return s.reported(whole[head:]), nil
 	case ansNotice:
 		if e := s.due(); hides && (s.loud || e == nil || e.current() == nil || s.hides(e.current().u).errors) {
 			s.add, _ = appendCoarse(s.add, kind, whole[head:], s.plainTable(m))
@@ -519,7 +520,11 @@ func (s *session) failPipeline(out gate.Outcome) error {
 
 // undo takes back what a skipped message would have changed.
 func (s *session) undo(e *expect) {
+	if e.held != "" && s.m != nil {
+		s.m.names.doubt(e.held)
+	}
 	switch {
+	case e.own:
 	case e.kind == msgParse && e.stmt != nil:
 		restore(s.stmts, e.stmt.name, e.old)
 	case e.kind == msgBind:
@@ -565,6 +570,7 @@ func (s *session) ready(e *expect, body []byte) (bool, error) {
 // effectsBefore notes what a statement may do to the session, as soon as it is on its way.
 func (s *session) effectsBefore(u *understood) {
 	s.loud = s.loud || s.hides(u).errors
+	s.watch(u)
 	if u.a.ChangesState && (u.a.Tx == pgsql.TxNone || s.unsettled) { // the end of a transaction that changed nothing changes nothing
 		s.state.known = false
 		s.unsettled = true

@@ -17,11 +17,40 @@ import (
 // cancelKey is what a client gets as BackendKeyData: eight random bytes of the gateway's own. The backend's never leave.
 type cancelKey [8]byte
 
-// target is the backend that a key cancels on.
+// target is the backend that a session's cancel requests go to.
 type target struct {
 	lease  gate.Lease
 	pid    uint32
 	secret []byte
+}
+
+// aim is where a session's cancel requests go at the moment. A backend that is about to be somebody else's must not be hit
+// by a cancel that was meant for the session before: clear returns when all that were sent have landed.
+type aim struct {
+	mu     sync.Mutex
+	at     *target
+	flying sync.WaitGroup
+}
+
+func (a *aim) set(t *target) {
+	a.mu.Lock()
+	a.at = t
+	a.mu.Unlock()
+}
+
+func (a *aim) clear() {
+	a.set(nil)
+	a.flying.Wait()
+}
+
+// take returns the target and a function to call when the cancel has landed; nil where there is none.
+func (a *aim) take() (*target, func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.at != nil {
+		a.flying.Add(1)
+	}
+	return a.at, a.flying.Done
 }
 
 // cancels knows every session's key.
@@ -33,13 +62,12 @@ type cancels struct {
 
 // cancellable is one session, as a cancel request sees it.
 type cancellable struct {
-	key    cancelKey
-	target target
-	s      *session
+	key cancelKey
+	s   *session
 }
 
 // add mints a key for a session.
-func (c *cancels) add(s *session, t target) (cancelKey, error) {
+func (c *cancels) add(s *session) (cancelKey, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for range 100 {
@@ -49,7 +77,7 @@ func (c *cancels) add(s *session, t target) (cancelKey, error) {
 		}
 		pid := [4]byte(k[:4])
 		if _, taken := c.live[pid]; !taken {
-			c.live[pid] = &cancellable{key: k, target: t, s: s}
+			c.live[pid] = &cancellable{key: k, s: s}
 			return k, nil
 		}
 	}
@@ -60,17 +88,6 @@ func (c *cancels) remove(k cancelKey) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.live, [4]byte(k[:4]))
-}
-
-// of returns the backend that a session's key cancels on.
-func (c *cancels) of(k cancelKey) (target, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	l := c.live[[4]byte(k[:4])]
-	if l == nil {
-		return target{}, false
-	}
-	return l.target, true
 }
 
 // find returns the session that a key belongs to, comparing in constant time.
@@ -94,9 +111,14 @@ func (c *cancels) serve(ctx context.Context, body []byte) {
 	if l == nil || l.s.cancelHold() {
 		return
 	}
+	t, landed := l.s.aim.take()
+	if t == nil { // nothing of the session's is on any backend
+		return
+	}
+	defer landed()
 	ctx, done := context.WithTimeout(ctx, 10*time.Second)
 	defer done()
-	_ = l.target.send(ctx)
+	_ = t.send(ctx)
 }
 
 // send asks the backend to cancel, with TLS where the connection has it: the key is a secret.

@@ -42,8 +42,7 @@ type catalogue struct {
 
 // of returns the entry for the backend of g's connection: the same objects seen by the same role.
 func (c *catalogues) of(g *gate.Gate) *catalogue {
-	d := g.Connection()
-	key := d.Name + "\x00" + d.Address + "\x00" + d.Database + "\x00" + d.Credential.User
+	key := backendKey(g)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.known[key]
@@ -171,12 +170,13 @@ func (r catalogueReader) try(ctx context.Context) (*pgsql.Catalogue, error) {
 
 // aside logs in to a backend for statements of the gateway's own.
 func aside(ctx context.Context, g *gate.Gate, lease gate.Lease) (*link, func() bool, error) {
-	o, err := dial(ctx, lease.Holding(maxOwnAnswer), map[string]string{"application_name": "gatehouse"})
+	in, _ := loggingIn(lease.Connection().Name, map[string]string{"application_name": "gatehouse"})
+	b, err := lease.Holding(maxOwnAnswer).Open(ctx, in)
 	if err != nil {
 		return nil, nil, err
 	}
-	g.Attach(o.backend)
-	return &link{g: g, be: o.backend.Reader}, context.AfterFunc(ctx, o.backend.Interrupt), nil
+	g.Attach(b)
+	return &link{g: g, be: b.Reader}, context.AfterFunc(ctx, b.Interrupt), nil
 }
 
 // understandAside tells what a text would do in a fresh session, for `policy test`.

@@ -25,7 +25,7 @@ func TestExactParams(t *testing.T) {
 	var c connState
 	c.learn(map[string]string{"DateStyle": "ISO, MDY"})
 	before := c.meaning()
-	c.report([]byte("DateStyle\x00ISO, DMY\x00"))
+	c.report("DateStyle", "ISO, DMY")
 	if bytes.Equal(before, c.meaning()) {
 		t.Error("the style of dates is not part of what is approved")
 	}

@@ -21,6 +21,9 @@ func (s *session) parse(ctx context.Context, f frame) error {
 	if err := errors.Join(checkName(name), s.checkRoom(name, text)); err != nil {
 		return s.refuseExtended(ctx, s.g.RefuseText(err, len(text)))
 	}
+	if s.sharing && name != "" && s.stmts[name] != nil { // the server knows it by another name, and would not mind
+		return s.refuseExtended(ctx, s.g.RefuseText(sayCode("42P05", fault.Conflict, "prepared statement \""+name+"\" already exists", ""), len(text)))
+	}
 	j, err := s.understand(ctx, m.text)
 	if err != nil {
 		return s.refuseExtended(ctx, s.noted(err, len(text)))
@@ -28,27 +31,24 @@ func (s *session) parse(ctx context.Context, f frame) error {
 	if len(j.stmts) > 1 {
 		return s.refuseExtended(ctx, s.g.RefuseText(sayCode("42601", fault.Malformed, "cannot insert multiple commands into a prepared statement", ""), len(text)))
 	}
-	stmt := &prepared{name: name, text: text, types: m.types}
-	if len(j.stmts) == 0 {
-		if err := s.g.Control(f.from, f.to); err != nil {
-			return err
+	stmt := &prepared{name: name, text: text, types: m.types, declared: m.types}
+	var r run // zero for white space and comments: the empty statement
+	if len(j.stmts) == 1 {
+		if r, err = s.ask(ctx, j.stmts[0], gate.Request{From: f.from, To: f.to, Prepare: true}); err != nil {
+			return s.refuseExtended(ctx, err)
 		}
-		s.push(expect{kind: msgParse, stmt: stmt, old: s.stmts[name]})
-		s.stmts[name] = stmt
-		return s.bounded(ctx)
 	}
-	r, err := s.ask(ctx, j.stmts[0], gate.Request{From: f.from, To: f.to, Prepare: true})
+	held, err := s.stageParse(r.permit, f, stmt)
 	if err != nil {
-		return s.refuseExtended(ctx, err)
-	}
-	if err := s.g.Stage(r.permit); err != nil {
 		return err
 	}
 	stmt.u = r.u
-	if err := s.sameMeaning(stmt, j); err != nil {
-		return err
+	if len(j.stmts) == 1 {
+		if err := s.sameMeaning(stmt, j); err != nil {
+			return err
+		}
 	}
-	s.push(expect{kind: msgParse, run: r, stmt: stmt, old: s.stmts[name]})
+	s.push(expect{kind: msgParse, run: r, stmt: stmt, old: s.stmts[name], held: held})
 	s.stmts[name] = stmt
 	return s.bounded(ctx)
 }
@@ -74,10 +74,13 @@ func (s *session) bind(ctx context.Context, f frame) error {
 	if err := s.admit(ctx, p, gate.Request{From: f.from, To: f.to, Params: p.params, Exact: p.exact}); err != nil {
 		return s.refuseExtended(ctx, err)
 	}
+	if err := s.prepareAgain(p.permit, stmt); err != nil {
+		return err
+	}
 	if err := s.describeFirst(p); err != nil {
 		return err
 	}
-	if err := s.stageOr(p.permit, f); err != nil {
+	if err := s.stageBind(p, f); err != nil {
 		return err
 	}
 	old := s.portals[name]
@@ -128,7 +131,7 @@ func (s *session) describeFirst(p *portal) error {
 	if p.u == nil || !s.hides(p.u).rows || p.stmt.known && !byName(p.asked.a) { // a name may mean other columns by now
 		return nil
 	}
-	if err := s.g.ControlOwn(appendTarget(nil, msgDescribe, 'S', p.stmt.name)); err != nil {
+	if err := s.g.ControlOwn(appendTarget(nil, msgDescribe, 'S', s.nameOn(p.stmt))); err != nil {
 		return err
 	}
 	s.push(expect{kind: msgDescribe, own: true, stmt: p.stmt})
@@ -153,8 +156,15 @@ func (s *session) describe(ctx context.Context, f frame) error {
 	if err := s.described(ctx, e.stmt); err != nil {
 		return s.refuseExtended(ctx, s.g.RefuseText(err, len(f.body)))
 	}
-	if err := s.g.Control(f.from, f.to); err != nil {
-		return err
+	switch {
+	case e.stmt != nil && s.moves(e.stmt):
+		if err := s.describeMoved(ctx, e.stmt); err != nil {
+			return s.refuseExtended(ctx, err)
+		}
+	default:
+		if err := s.g.Control(f.from, f.to); err != nil {
+			return err
+		}
 	}
 	s.push(e)
 	return s.bounded(ctx)
@@ -256,12 +266,18 @@ func (s *session) close(ctx context.Context, f frame) error {
 	if err := checkName(name); err != nil {
 		return s.refuseExtended(ctx, s.g.RefuseText(err, len(f.body)))
 	}
-	if err := s.g.Control(f.from, f.to); err != nil {
+	old := s.stmts[name]
+	if m.what == 'S' && name != "" && s.sharing && (old == nil || !old.bySQL) { // it stays on the backend, for the next time
+		err = s.g.ControlOwn(appendTarget(nil, msgClose, 'S', noName))
+	} else {
+		err = s.g.Control(f.from, f.to)
+	}
+	if err != nil {
 		return err
 	}
 	e := expect{kind: msgClose, target: m.what, name: name}
 	if m.what == 'S' {
-		e.old = s.stmts[name]
+		e.old = old
 		delete(s.stmts, name)
 	} else {
 		e.oldPortal, e.oldCursor = s.portals[name], s.cursors[name]
@@ -303,6 +319,9 @@ func (s *session) refuseExtended(ctx context.Context, why error) error {
 	}
 	if errors.Is(why, errSkipped) {
 		return nil
+	}
+	if s.be == nil && len(s.queue) > s.head && s.leaseAgain(ctx) != nil { // it was given back while the statement was held
+		s.unsend()
 	}
 	if s.g.Stale() { // what stands before it may not leave either: the refusal is for all of it
 		s.unsend()

@@ -338,7 +338,7 @@ func (*monologue) SetReadDeadline(time.Time) error { return nil }
 // run runs one session to its end and returns everything that its client was told after its login.
 func (w *fuzzWorld) run(t *testing.T, said []byte) []byte {
 	far := &monologue{said: bytes.NewReader(said)}
-	svc := &gate.Services{Authority: w, Recorder: w, Vault: w, Tokens: w, Dial: w.dial, Clock: time.Now}
+	svc := &gate.Services{Authority: w, Recorder: w, Vault: w, Tokens: w, Dial: w.dial, Clock: time.Now, Pools: gate.NewPools(time.Now)}
 	p := &access.Principal{Issuer: "i", Subject: "s"}
 	limits := gate.Limits{Message: 1 << 20, Staged: 1 << 20, Actions: 16}
 	g, err := gate.Open(t.Context(), svc, gate.Caller{Session: "s1", Principal: p, Protocol: "postgres"}, "db", access.Statement{Actions: []access.Action{{}}}, far, limits)

@@ -212,6 +212,16 @@ func appendBind(dst []byte, portal, name string) []byte {
 	return closeFrame(dst, at)
 }
 
+// appendBindText is appendBind with one parameter, as text.
+func appendBindText(dst []byte, portal, name string, value []byte) []byte {
+	dst, at := openFrame(dst, msgBind)
+	dst = append(append(dst, portal...), 0)
+	dst = append(append(dst, name...), 0, 0, 0, 0, 1)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(value)))
+	dst = append(append(dst, value...), 0, 0)
+	return closeFrame(dst, at)
+}
+
 func appendExecute(dst []byte, portal string) []byte {
 	dst, at := openFrame(dst, msgExecute)
 	dst = append(append(dst, portal...), 0, 0, 0, 0, 0)

@@ -60,10 +60,11 @@ func onlyReads(u *understood) bool {
 // what is sent next.
 func (s *session) cancelCut(ctx context.Context) {
 	s.cutting = false
-	t, ok := s.p.cancels.of(s.key)
-	if !ok {
+	t, landed := s.aim.take()
+	if t == nil {
 		return
 	}
+	defer landed()
 	ctx, done := context.WithTimeout(ctx, cutDue)
 	defer done()
 	_ = t.send(ctx)

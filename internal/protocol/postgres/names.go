@@ -27,8 +27,8 @@ func checkName(name string) error {
 	if len(name) > maxName {
 		return sayCode("42622", fault.Denied, "names of statements, portals and cursors are at most 63 bytes long", "")
 	}
-	if strings.HasPrefix(name, ownName) {
-		return sayCode("42939", fault.Denied, "names that begin with "+ownName+" are the gateway's own", "")
+	if strings.HasPrefix(name, ownPrefix) {
+		return sayCode("42939", fault.Denied, "names that begin with "+ownPrefix+" are the gateway's own", "")
 	}
 	return nil
 }
@@ -114,13 +114,17 @@ func (s *session) effects(u *understood, tag []byte) {
 	if a.Tx != pgsql.TxNone && s.state.tx == txFailed {
 		s.state.tx = txOpen // it took the failed transaction back: what follows in the pipeline runs, and ReadyForQuery tells more
 	}
+	s.owes(a)
 	switch {
 	case a.Prepare != nil:
-		p := &prepared{name: a.Prepare.Name, text: a.Prepare.Inner.Text}
+		p := &prepared{name: a.Prepare.Name, text: a.Prepare.Inner.Text, bySQL: true}
 		p.means.all = []meaning{{s.state.read.Path, a.Prepare.Inner.Actions}}
 		s.stmts[p.name] = p
 	case a.Deallocate != nil:
 		remove(s.stmts, a.Deallocate)
+		if a.Deallocate.All {
+			s.m.names.clear()
+		}
 	case a.Cursor != nil:
 		s.cursors[a.Cursor.Name] = &cursor{u: s.judge(a.Cursor.Inner), hold: a.Cursor.Hold}
 	case a.CloseCursor != nil:
@@ -129,6 +133,7 @@ func (s *session) effects(u *understood, tag []byte) {
 	case a.Set != nil && a.Set.Kind == pgsql.SetDiscard && a.Set.Name == "all":
 		clear(s.stmts)
 		clear(s.cursors)
+		s.m.names.clear()
 		s.dropPortals(&pgsql.Target{All: true})
 	case a.Tx == pgsql.TxRollbackTo || strings.HasPrefix(string(tag), "ROLLBACK"):
 		s.rolledBack()

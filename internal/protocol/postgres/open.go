@@ -89,27 +89,17 @@ func runtimeParams(st *startup) map[string]string {
 	return out
 }
 
-// opened is what a login to a backend leaves behind.
-type opened struct {
-	backend *gate.Backend
-	pid     uint32
-	secret  []byte
-	params  map[string]string
-}
-
-// dial logs in to a backend with the lease's credential.
-func dial(ctx context.Context, l gate.Lease, params map[string]string) (opened, error) {
-	var o opened
-	b, err := l.Open(ctx, func(ctx context.Context, raw net.Conn, c gate.Credential) (net.Conn, error) {
+// loggingIn returns the login to a backend of a connection, with startup parameters, and what it will have learnt.
+func loggingIn(connection string, params map[string]string) (gate.Login, *memo) {
+	m := &memo{}
+	return func(ctx context.Context, raw net.Conn, c gate.Credential) (net.Conn, error) {
 		h, err := login(ctx, raw, c, params)
 		if err != nil {
-			return nil, backendRefused(l.Connection().Name, err)
+			return nil, backendRefused(connection, err)
 		}
-		o.pid, o.secret, o.params = h.PID, h.SecretKey, h.ParameterStatuses
+		m.pid, m.secret, m.params = h.PID, h.SecretKey, h.ParameterStatuses
 		return h.Conn, nil
-	})
-	o.backend = b
-	return o, err
+	}, m
 }
 
 // login lets pgconn speak the login. Everything that its configuration would take from the environment of the gateway's
@@ -157,30 +147,30 @@ func backendRefused(connection string, err error) error {
 // Open implements wire.Session.
 func (s *session) Open(ctx context.Context, g *gate.Gate) error {
 	s.g = g
+	s.link = link{g: g, unasked: s.meanwhile}
+	s.sharing = g.Connection().Pool.Mode == "transaction"
+	s.begin()
 	settings, err := s.startupSettings(ctx)
 	if err != nil {
 		return err
 	}
-	o, err := dial(ctx, g.Lease(), runtimeParams(s.startup))
+	params, err := s.greeting(ctx)
 	if err != nil {
 		return err
 	}
-	g.Attach(o.backend)
-	s.link = link{g: g, be: o.backend.Reader, unasked: s.meanwhile}
-	s.state.learn(o.params)
+	s.told = params
+	s.state.learn(params)
 	if err := s.state.checkEncoding(); err != nil {
 		return err
 	}
 	if err := s.startupDone(settings); err != nil {
 		return err
 	}
-	key, err := s.p.cancels.add(s, target{lease: g.Lease(), pid: o.pid, secret: o.secret})
-	if err != nil {
+	if s.key, err = s.p.cancels.add(s); err != nil {
 		return err
 	}
-	s.key = key
-	if err := g.Show(welcome(o.params, key)); err != nil {
-		s.p.cancels.remove(key)
+	if err := g.Show(welcome(params, s.key)); err != nil {
+		s.p.cancels.remove(s.key)
 		return err
 	}
 	return nil
@@ -233,10 +223,7 @@ func welcome(params map[string]string, key cancelKey) []byte {
 		return cmp.Compare(strings.ToLower(a), strings.ToLower(b))
 	})
 	for _, n := range names {
-		var at int
-		out, at = openFrame(out, ansParameterStatus)
-		out = append(append(out, n...), 0)
-		out = closeFrame(append(append(out, params[n]...), 0), at)
+		out = appendParameter(out, n, params[n])
 	}
 	out = appendFrame(out, ansKeyData, key[:])
 	return appendReady(out, txIdle)
@@ -244,9 +231,10 @@ func welcome(params map[string]string, key cancelKey) []byte {
 
 // testLogin logs in and out again, for `connections test`.
 func testLogin(ctx context.Context, l gate.Lease) error {
-	o, err := dial(ctx, l, map[string]string{"application_name": "gatehouse"})
+	in, _ := loggingIn(l.Connection().Name, map[string]string{"application_name": "gatehouse"})
+	b, err := l.Open(ctx, in)
 	if err != nil {
 		return err
 	}
-	return o.backend.Close()
+	return b.Close()
 }

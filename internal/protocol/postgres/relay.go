@@ -17,7 +17,15 @@ import (
 func (s *session) Relay(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, s.g.Interrupt)
 	defer stop()
-	defer s.p.cancels.remove(s.key)
+	err := s.relay(ctx)
+	s.p.cancels.remove(s.key)
+	if err == nil {
+		s.finish(ctx) // the backend of a session that ended otherwise is closed
+	}
+	return err
+}
+
+func (s *session) relay(ctx context.Context) error {
 	for {
 		f, err := s.read(ctx)
 		if err != nil {
@@ -34,6 +42,9 @@ func (s *session) Relay(ctx context.Context) error {
 		}
 		if s.cut != nil && len(s.queue) == s.head {
 			return s.cut
+		}
+		if err := s.between(ctx); err != nil {
+			return err
 		}
 	}
 }
@@ -84,6 +95,13 @@ func (s *session) await(ctx context.Context) error {
 	if err := s.leave(ctx); err != nil {
 		return err
 	}
+	if s.be == nil {
+		err := s.g.Client().Await(ctx)
+		if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil {
+			return nil // nudged: look around
+		}
+		return err
+	}
 	other, err := gate.Await(ctx, s.g.Client(), s.be, s.g.Now())
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil:
@@ -118,6 +136,11 @@ var (
 func (s *session) take(ctx context.Context, f frame) error {
 	if s.skipping && f.kind != msgSync {
 		return nil
+	}
+	if s.be == nil {
+		if done, err := s.needBackend(ctx, f); done || err != nil {
+			return err
+		}
 	}
 	switch f.kind {
 	case msgQuery:
@@ -160,6 +183,7 @@ func (s *session) hold(ctx context.Context, a access.Approval) (context.Context,
 	s.out = appendNotice(s.out, text+", until "+a.ExpiresAt.UTC().Format(time.RFC3339),
 		"A reviewer answers with: gatehouse approvals approve "+a.ID+" --reason ...")
 	_ = s.send()
+	s.letGoWhileHeld()
 	held, cancel := context.WithCancelCause(ctx)
 	s.holding.Store(&cancel)
 	stop := s.g.Client().Watch(func() { cancel(nil) })

@@ -16,6 +16,7 @@ type protocol struct {
 	deps       wire.Deps
 	cancels    cancels
 	catalogues catalogues
+	greetings  greetings
 	analyzer   *pgsql.Analyzer
 	texts      *sharedCache
 }
@@ -29,6 +30,7 @@ func New(d wire.Deps) wire.Protocol {
 
 func newProtocol(d wire.Deps) *protocol {
 	p := &protocol{deps: d, analyzer: pgsql.New(pgsql.Limits{}), texts: &sharedCache{texts: newTexts[*pgsql.Batch](sharedTexts)}}
+	p.greetings = greetings{clock: d.Clock, known: map[string]greeting{}}
 	p.cancels = cancels{random: d.Random, live: map[[4]byte]*cancellable{}}
 	p.catalogues = catalogues{clock: d.Clock, known: map[string]*catalogue{}}
 	return p
@@ -53,6 +55,7 @@ type session struct {
 	limits  gate.Limits
 	key     cancelKey
 	state   connState
+	lent
 
 	stmts   map[string]*prepared // by name; "" is the unnamed one
 	portals map[string]*portal
@@ -140,10 +143,16 @@ type prepared struct {
 	name  string
 	text  string
 	u     *understood
-	types []uint32 // of parameters, as far as the client said
+	types []uint32 // of parameters, as far as they are known
 	rows  []field  // the columns of its result, once the server described it
 	known bool     // rows is filled
 	means meanings // of its names
+
+	declared []uint32 // of parameters, as the client said
+	key      string   // see heldKey
+	keyOf    *pgsql.Catalogue
+	bySQL    bool   // PREPARE made it: it stays where it is
+	lease    uint64 // of the backend that holds it, where it has no name
 }
 
 // portal is a statement with its parameters, ready to run.

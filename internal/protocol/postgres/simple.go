@@ -119,7 +119,7 @@ func (s *session) ask(ctx context.Context, u *understood, r gate.Request) (run, 
 	if err != nil {
 		return run{}, s.g.Refuse(asked.h, r.Params, err)
 	}
-	if err := s.pinned(u); err != nil {
+	if err := errors.Join(s.pinned(u), s.stays(u.a)); err != nil {
 		return run{}, s.g.Refuse(u.h, r.Params, err)
 	}
 	hide := s.hides(u)
@@ -131,15 +131,16 @@ func (s *session) ask(ctx context.Context, u *understood, r gate.Request) (run, 
 	r.Rows = u.a.ReturnsRows || u.a.Copy != nil && u.a.Copy.ToClient
 	r.State = s.state.meaning
 	r.Hold = s.hold
-	if r.Within = s.state.tx != txIdle || s.since && s.ran > 0; r.Within {
-		r.Locks = s.locks
-	}
 	r.Estimate = s.estimate(ctx, u)
 	permit, err := s.g.Ask(ctx, u.h, r)
 	if err != nil {
 		return run{}, explained(err, u)
 	}
 	done := run{permit: permit, u: u, masks: s.g.Masks()}
+	if err := s.leaseAgain(ctx); err != nil {
+		s.abandon([]run{done})
+		return run{}, s.g.Refuse(u.h, r.Params, err)
+	}
 	hide = s.hides(u) // a wait may have changed the policies
 	if hide.refuse != nil {
 		s.abandon([]run{done})
@@ -181,6 +182,9 @@ func endsTransaction(u *understood) bool { return u.a.Verb == "Transaction" }
 // pinned refuses settings under which text would read differently to the gateway and to the server.
 func (s *session) pinned(u *understood) error {
 	set := u.a.Set
+	if err := s.keepsPropagated(u.a); err != nil {
+		return err
+	}
 	if set == nil {
 		return nil
 	}

@@ -33,6 +33,7 @@ type connState struct {
 // learn takes what the server reported at login.
 func (c *connState) learn(params map[string]string) {
 	c.encoding = params["client_encoding"]
+	c.known = false
 	c.style = map[string]string{}
 	for _, name := range styles {
 		c.style[name] = params[name]
@@ -40,9 +41,7 @@ func (c *connState) learn(params map[string]string) {
 }
 
 // report takes one ParameterStatus.
-func (c *connState) report(body []byte) {
-	s := scan{b: body}
-	name, value := string(s.text()), string(s.text())
+func (c *connState) report(name, value string) {
 	if name == "client_encoding" {
 		c.encoding = value
 	}
@@ -79,8 +78,12 @@ func (c *connState) checkEncoding() error {
 var (
 	ownState     = gate.Own{Name: pgsql.Prefix + "ReadState", Text: pgsql.StateQuery}
 	ownCatalogue = gate.Own{Name: pgsql.Prefix + "ReadCatalogue", Text: pgsql.CatalogueQuery}
-	ownLocks     = gate.Own{Name: pgsql.Prefix + "ReadLocks", Text: locksQuery}
 	ownReject    = gate.Own{Name: pgsql.Prefix + "Reject", Text: rejectText}
+	ownDiscard   = gate.Own{Name: pgsql.Prefix + "Reset", Text: "DISCARD ALL"}
+	ownRollback  = gate.Own{Name: pgsql.Prefix + "Reset", Text: "ROLLBACK"}
+	ownUnset     = gate.Own{Name: pgsql.Prefix + "Reset", Text: "RESET ALL"}
+	ownLeftovers = gate.Own{Name: pgsql.Prefix + "ReadLeftovers", Text: pgsql.LeftoversQuery}
+	ownSettings  = gate.Own{Name: pgsql.Prefix + "ApplySettings", Text: settingsText}
 )
 
 // The planner's estimate of the rows that an update or delete would touch, which runs nothing of it.
@@ -94,8 +97,11 @@ const (
 // replaced by the refusal.
 const rejectText = "refused by gatehouse"
 
-// ownName is the name of the gateway's own prepared statement and portal. Clients may not use names that begin like it.
-const ownName = "gatehouse_own"
+// The names of the gateway's own prepared statements and portals begin with ownPrefix; clients may not use such names.
+const (
+	ownPrefix = "gatehouse_"
+	ownName   = ownPrefix + "own"
+)
 
 // fresh brings the policies, the session's state and the catalogue up to this moment, so that a statement can be judged. In
 // a pipeline it waits for what was sent before.
@@ -129,11 +135,22 @@ func (s *session) readState(ctx context.Context) error {
 			return nil
 		}
 	}
+	if err := s.restore(ctx, end); err != nil {
+		return err
+	}
 	text, err := s.own(ctx, ownState, end)
 	s.heard()
 	if err != nil {
 		return err
 	}
+	if !s.dirty && s.state.tx == txIdle {
+		s.m.raw, s.m.at = text, s.g.Now()
+	}
+	return s.takeState(text)
+}
+
+// takeState takes up what the server answered.
+func (s *session) takeState(text []byte) error {
 	if s.state.version > 0 && bytes.Equal(text, s.state.raw) {
 		s.state.known = true // as it was: what was understood under it stays understood
 		return nil
@@ -176,13 +193,16 @@ func (l *link) own(ctx context.Context, o gate.Own, end byte) ([]byte, error) {
 
 // ownText is own for a statement that holds a client's text: o.Text is what of it may be recorded.
 func (l *link) ownText(ctx context.Context, o gate.Own, text string, end byte) ([]byte, error) {
+	return l.ownBound(ctx, o, appendBind(appendParse(nil, ownName, text), ownName, ownName), end)
+}
+
+// ownBound is own for a statement that b prepares and binds.
+func (l *link) ownBound(ctx context.Context, o gate.Own, b []byte, end byte) ([]byte, error) {
 	l.tx = 0 // what an earlier one was told is not of this moment
 	permit, err := l.g.AskOwn(o)
 	if err != nil {
 		return nil, err
 	}
-	b := appendParse(nil, ownName, text)
-	b = appendBind(b, ownName, ownName)
 	b = appendExecute(b, ownName)
 	b = appendTarget(b, msgClose, 'P', ownName)
 	b = appendTarget(b, msgClose, 'S', ownName)
@@ -254,8 +274,12 @@ func (l *link) ownAnswer(ctx context.Context, end byte) (value []byte, err error
 
 // meanwhile passes on to the client what the server says by itself while it answers the gateway.
 func (s *session) meanwhile(kind byte, body []byte) error {
-	if kind == ansNotice {
+	switch kind {
+	case ansNotice:
 		return nil // it is about the gateway's own text
+	case ansParameterStatus:
+		s.hear(body) // tell says what of it is news
+		return nil
 	}
 	whole := appendFrame(nil, kind, body)
 	pass, err := s.spontaneous(kind, whole)

@@ -38,8 +38,12 @@ type Analysis struct {
 	ChangesState     bool
 	ChangesCatalogue bool // it is, or may run, DDL
 
+	// Foreign says that it may read or write a foreign table: the backend then keeps a connection of its own.
+	Foreign bool
+
 	Tx          TxKind
 	Set         *SetInfo   // SET, RESET, SHOW and DISCARD
+	SetByCall   []string   // the settings that calls of set_config change; "" is one that is not known
 	Prepare     *Prepared  // PREPARE
 	Execute     string     // EXECUTE: the prepared name
 	Executes    []string   // the prepared names that it runs or plans, at any depth: by EXECUTE itself, in EXPLAIN, in CREATE TABLE AS

@@ -29,6 +29,8 @@ type Catalogue struct {
 	operators map[string][]owner    // name -> every user operator of that name
 	types     map[string][]typeInfo // name -> every user type of that name
 	citext    uint32                // the type of the extension of that name; 0 where it is not there
+	hazards   bool                  // a function of users may keep something in a backend that no reset takes away
+	foreign   bool                  // there are foreign tables
 	userCasts bool                  // casts between built-in types were added: no expression is known any more
 
 	fields []fieldInfo // by fieldID; the resource names
@@ -97,6 +99,7 @@ type catalogueJSON struct {
 	Functions [][4]string       `json:"functions"`
 	Operators [][3]string       `json:"operators"`
 	Types     []json.RawMessage `json:"types"`
+	Languages [][2]string       `json:"languages"` // of functions of users, with the extension that brought them
 	Casts     bool              `json:"casts"`
 }
 
@@ -150,6 +153,7 @@ func ParseCatalogue(connection string, text []byte) (*Catalogue, error) {
 		return nil, fault.Wrap(fault.Backend, op, err, "the database's answer about its catalogue cannot be read")
 	}
 	c.addInheritance(j.Inherits)
+	c.addHazards(j.Languages)
 	c.expandViews()
 	return c, nil
 }
@@ -241,6 +245,22 @@ func (c *Catalogue) addNames(j *catalogueJSON) error {
 	c.resolveDomains(base)
 	return nil
 }
+
+// addHazards notes functions in languages whose code keeps state of its own in the backend's process. What is written in
+// SQL or PL/pgSQL keeps none that a reset does not take away, nor do extensions that are known to be pure.
+func (c *Catalogue) addHazards(languages [][2]string) {
+	for _, l := range languages {
+		tame := l[0] == "sql" || l[0] == "plpgsql" || l[0] == "internal"
+		handlers := l[0] == "c" && l[1] == "plpgsql" // of the language itself
+		c.hazards = c.hazards || !tame && !handlers && !c.rules.extensions[l[1]]
+	}
+	for _, r := range c.byOID {
+		c.foreign = c.foreign || r.kind == 'f'
+	}
+}
+
+// Hazards reports whether code of users may keep something in a backend that no reset takes away.
+func (c *Catalogue) Hazards() bool { return c.hazards }
 
 // resolveDomains gives columns of a domain the type that the server sends: the one below.
 func (c *Catalogue) resolveDomains(base map[uint32]uint32) {

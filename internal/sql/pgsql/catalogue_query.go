@@ -79,6 +79,13 @@ const CatalogueQuery = `select pg_catalog.json_build_object(
    where n.nspname operator(pg_catalog.!~) '^pg_(toast|temp)'
      and (t.typcategory operator(pg_catalog.<>) 'A' or t.typname operator(pg_catalog.!~) '^_')
      and t.typtype operator(pg_catalog.<>) 'p'),
+ 'languages', (select pg_catalog.json_agg(x.j) from (
+   select distinct pg_catalog.jsonb_build_array(l.lanname, coalesce(e.extname, '')) as j
+   from pg_catalog.pg_proc f join pg_catalog.pg_language l on l.oid operator(pg_catalog.=) f.prolang
+   left join pg_catalog.pg_depend d on d.classid operator(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
+     and d.objid operator(pg_catalog.=) f.oid and d.deptype operator(pg_catalog.=) 'e'
+   left join pg_catalog.pg_extension e on e.oid operator(pg_catalog.=) d.refobjid
+   where f.oid operator(pg_catalog.>=) 16384::pg_catalog.oid order by 1) x),
  'casts', exists (select 1 from pg_catalog.pg_cast k where k.oid operator(pg_catalog.>=) 16384::pg_catalog.oid
    and k.castsource operator(pg_catalog.<) 16384::pg_catalog.oid and k.casttarget operator(pg_catalog.<) 16384::pg_catalog.oid)
 )::pg_catalog.text`

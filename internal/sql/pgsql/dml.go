@@ -16,6 +16,7 @@ func (w *work) target(rv *pg.RangeVar, verbs ...string) *item {
 		w.relate(v, rv, rel)
 	}
 	w.effects = w.effects || rel.writes
+	w.remote(rel)
 	w.an.ChangesState = w.an.ChangesState || rel.writes
 	if rel.rules {
 		w.opaque("the relation " + rel.name + " has rewrite rules")

@@ -55,10 +55,17 @@ func (w *work) rangeVar(rv *pg.RangeVar, sc *scope) *entry {
 // reads records that a relation is read, and what reading it runs.
 func (w *work) reads(rel *relation) {
 	w.act(w.readVerb(rel), rel.resource, nil)
+	w.remote(rel)
 	if rel.reads {
 		w.effects = true
 		w.an.ChangesState = true
 	}
+}
+
+// remote notes a relation that is a foreign table, or that may lead to one.
+func (w *work) remote(rel *relation) {
+	leads := rel.kind == 'f' || rel.kind == 'v' || rel.kind == 'm' || len(rel.children) > 0 || rel.rules || rel.writes
+	w.an.Foreign = w.an.Foreign || w.c.foreign && leads
 }
 
 // relation resolves a name as the server does; nil where that is not possible, which makes the statement Opaque.

@@ -297,6 +297,7 @@ func (w *work) setting(verb, name string, nodes []*pg.Node, args []value) value 
 	w.effects = true
 	w.an.ChangesState = true
 	w.copied = w.copied.union(v.from)
+	w.an.SetByCall = append(w.an.SetByCall, setting)
 	w.setAction(setting)
 	return v
 }

@@ -218,6 +218,8 @@ func (w *work) innerAt(n *pg.Node, start int) *Analysis {
 	w.params = w.params || in.params
 	w.an.ChangesState = w.an.ChangesState || a.ChangesState
 	w.an.ChangesCatalogue = w.an.ChangesCatalogue || a.ChangesCatalogue
+	w.an.Foreign = w.an.Foreign || a.Foreign
+	w.an.SetByCall = append(w.an.SetByCall, a.SetByCall...)
 	if w.an.Why == "" {
 		w.an.Why = a.Why
 	}

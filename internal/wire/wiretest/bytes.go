@@ -135,6 +135,12 @@ next:
 			stream, frames = stream[len(frames[0]):], frames[1:]
 			continue
 		}
+		if len(frames) > 0 && w.s.Rendered != nil {
+			if n := w.s.Rendered(stream, frames[0]); n > 0 {
+				stream, frames = stream[n:], frames[1:]
+				continue
+			}
+		}
 		for _, o := range w.s.Own {
 			if bytes.HasPrefix(stream, o.Bytes) {
 				stream = stream[len(o.Bytes):]
@@ -184,6 +190,20 @@ func recorderDown(t *testing.T, s *Suite) {
 }
 
 // unmoved fails where a backend was sent anything since, but for a farewell.
+// ownOnly is unmoved where the gateway may still have been at its own statements when before was taken.
+func (w *world) ownOnly(t *testing.T, before [][]byte) {
+	t.Helper()
+	after := w.tap.snapshot()
+	if len(after) != len(before) {
+		t.Errorf("the backend was dialled: %q", after[len(before):])
+	}
+	for i := range before {
+		if rest, _ := w.explain(after[i][len(before[i]):], nil, map[string]int{}); len(rest) > 0 {
+			t.Errorf("the backend was sent %q", rest)
+		}
+	}
+}
+
 func (w *world) unmoved(t *testing.T, before [][]byte) {
 	t.Helper()
 	after := w.tap.snapshot()

@@ -181,6 +181,7 @@ func leavesWhileHeld(t *testing.T, s *Suite) {
 	mark := w.held(t, c, st)
 	c.leave()
 	<-w.approvals.gone
+	<-c.over
 	w.closed(t)
 	if w.ran(mark) {
 		t.Error("the held request ran")

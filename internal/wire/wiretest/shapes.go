@@ -86,8 +86,8 @@ func oversize(t *testing.T, s *Suite) {
 			if grown := m1.TotalAlloc - m0.TotalAlloc; grown > 8*MaxMessage {
 				t.Errorf("%q: took %d bytes of memory", header, grown)
 			}
-			w.unmoved(t, before)
 			<-c.over
+			w.ownOnly(t, before)
 			w.closed(t)
 		}
 	})

@@ -25,7 +25,7 @@ import (
 	"gatehouse/internal/wire"
 )
 
-// Suite describes a protocol to Run. All fields are required.
+// Suite describes a protocol to Run. All fields are required but Rendered.
 type Suite struct {
 	// Protocol makes the protocol; each world gets one of its own.
 	Protocol func() wire.Protocol
@@ -45,6 +45,9 @@ type Suite struct {
 	Answer func(r *bufio.Reader) (Answer, error)
 	// Frames cuts what a client sends into messages.
 	Frames func(stream []byte) [][]byte
+	// Rendered returns how long the rendering of a judged message is at the start of what a backend was sent, where a listed
+	// rewrite sends it as anything but itself; 0 where it is not there. nil where there is no such rewrite.
+	Rendered func(sent, judged []byte) int
 	// LoginEnds returns how much of what a backend was sent is the gateway's login.
 	LoginEnds func(sent []byte) int
 	// Own is the closed list of what the gateway sends by itself.

@@ -33,6 +33,7 @@ type world struct {
 	recorder  *recorder
 	approvals *approving
 	tap       *tap
+	pools     *gate.Pools
 	protocol  wire.Protocol
 	serve     func(context.Context, net.Conn, wire.Protocol, wire.Hello)
 
@@ -44,13 +45,13 @@ type world struct {
 func newWorld(t *testing.T, s *Suite) *world {
 	t.Helper()
 	conn := s.Connection
-	w := &world{t: t, s: s, approvals: newApproving(), tap: &tap{address: conn.Address}, protocol: s.Protocol()}
+	w := &world{t: t, s: s, approvals: newApproving(), tap: &tap{address: conn.Address}, pools: gate.NewPools(s.Clock), protocol: s.Protocol()}
 	conn.Address = nowhere
 	w.authority = &authority{version: 1, conn: conn}
 	w.recorder = &recorder{sent: w.tap.sent}
 	w.serve = s.Serve(Parts{
 		Gate: &gate.Services{Authority: w.authority, Recorder: w.recorder, Approvals: w.approvals, Vault: vault{s.Password},
-			Tokens: tokens{}, Dial: w.tap.dial, Clock: s.Clock, Digest: digest},
+			Tokens: tokens{}, Dial: w.tap.dial, Clock: s.Clock, Pools: w.pools, Digest: digest},
 		Identity: identity{w},
 		Refusal: func(error) (string, error) {
 			return "r1", fault.New(fault.Unauthenticated, "wiretest", "authentication failed (ref r1)")
@@ -241,6 +242,7 @@ func (c *client) leave() {
 // closed waits until every line to the backend is closed.
 func (w *world) closed(t *testing.T) {
 	t.Helper()
+	w.pools.Close() // what is idle there is nobody's: what is still on lease stays open
 	w.tap.mu.Lock()
 	lines := append([]*line(nil), w.tap.lines...)
 	w.tap.mu.Unlock()

@@ -4,7 +4,7 @@
 // covers and flushes. Flush puts every staged intent on record before the first byte leaves (promise 2), and what it
 // writes are the bytes that were judged, by range of the buffer that they were judged in (promise 4), or a rewrite from
 // the closed list in permit.go. Answers reach the client through the gate too: a permit that carries a mask cannot be
-// spliced (promise 5).
+// spliced (promise 5), and one that carries a budget is counted.
 //
 // One Gate serves one session and belongs to one goroutine; only its end is guarded by a lock. What it needs from the rest (policy, audit
 // log, approvals, vault) it asks through the small interfaces of services.go.

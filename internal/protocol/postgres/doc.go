@@ -19,5 +19,5 @@
 //	       to the backend
 //
 // docs/adr/0005-lockstep.md says why. The order of files is the order of a session's life: accept.go, open.go, relay.go,
-// simple.go and extended.go (what the client says), answers.go, rows.go and copy.go (what comes back), refuse.go.
+// simple.go and extended.go (what the client says), answers.go, rows.go, copy.go and meter.go (what comes back), refuse.go.
 package postgres

@@ -22,8 +22,8 @@ type waiting struct {
 
 var approvalID = regexp.MustCompile(`gatehouse approvals [a-z]+ ([A-Za-z0-9-]+)|approval ([A-Za-z0-9]+(?:-[A-Za-z0-9]+)+)`)
 
-// hold runs a statement that needs an approval, and returns once the NOTICE has named it.
-func hold(t *testing.T, ctx context.Context, gw *gateway.Gateway, subject, text string) *waiting {
+// hold runs a statement that needs an approval, after others in its session, and returns once the NOTICE has named it.
+func hold(t *testing.T, ctx context.Context, gw *gateway.Gateway, subject, text string, before ...string) *waiting {
 	t.Helper()
 	cfg, err := pgx.ParseConfig(dsn(gw, token(t, gw, subject)))
 	if err != nil {
@@ -43,6 +43,11 @@ func hold(t *testing.T, ctx context.Context, gw *gateway.Gateway, subject, text 
 		t.Fatalf("%v\n%s", err, tail(gw))
 	}
 	t.Cleanup(func() { _ = conn.Close(context.Background()) }) // a test may have ended it already
+	for _, b := range before {
+		if _, err := conn.Exec(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
 	w := &waiting{ended: make(chan error, 1)}
 	go func() {
 		_, err := conn.PgConn().Exec(ctx, text).ReadAll()

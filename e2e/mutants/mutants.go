@@ -71,6 +71,11 @@ var table = []mutant{
 		pkg: "./e2e", test: "TestWritesByAnotherName",
 	},
 	{
+		check: "approval: an open transaction does not wait", file: "internal/gate/within.go",
+		find: "if !r.Within {\n\t\treturn true", replace: "if true {\n\t\treturn true",
+		pkg: "./internal/gate", test: "TestTransactionsAreNotHeld",
+	},
+	{
 		check: "approval: it is waited for", file: "internal/gate/ask.go",
 		find: "if approval, v, err = g.hold(ctx, h, r, v); err != nil {", replace: "if v.Effect = access.Allow; err != nil {",
 		pkg: "./e2e", test: "TestApprovalIsForOneThing",

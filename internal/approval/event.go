@@ -15,6 +15,9 @@ func requested(a access.Approval) *access.Event {
 	e.Effect, e.Because = access.Approve.String(), a.Because
 	e.Detail["expires"] = a.ExpiresAt.Format(time.RFC3339Nano)
 	e.Detail["reviewers"] = spell(a.Reviewers)
+	if a.Message != "" {
+		e.Detail["message"] = a.Message
+	}
 	if a.Reuse {
 		e.Detail["reuse"] = "true"
 	}

@@ -24,6 +24,10 @@ type Request struct {
 	// Estimate returns the rows that the statement would touch, for policies that read them; nil where the protocol
 	// cannot say. It is called only where a decision reads it, after every static deny, and again when a wait has ended.
 	Estimate func() *int64
+	// Within says that a transaction is open at the backend, which would wait with its locks.
+	Within bool
+	// Locks returns what an open transaction has locked, in words for a reviewer. It is called only where one is to wait.
+	Locks func(ctx context.Context) string
 	// Hold is called when the action must wait for a reviewer, with the approval as filed. It tells the client, and
 	// returns a context that ends when the client has gone, and a function that is called when the wait is over.
 	Hold func(ctx context.Context, a access.Approval) (context.Context, func())

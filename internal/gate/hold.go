@@ -22,14 +22,23 @@ func (g *Gate) hold(ctx context.Context, h *Handle, r Request, v access.Verdict)
 	}
 	digest := g.svc.Digest(g.conn.Name, principal, text, r.Params)
 	now := g.clock()
+	waits, leave := g.mayWait(r)
+	defer leave()
+	message := v.Message
+	if waits {
+		message = locked(ctx, message, r)
+	}
 	a, err := g.svc.Approvals.Request(ctx, access.Approval{
 		State: access.ApprovalPending, Digest: digest, Session: g.caller.Session, Principal: principal,
 		Roles: g.rules.Roles(), Connection: g.conn.Name, Text: h.recorded, Params: g.recordParams(h, r.Params), Actions: h.st.Actions,
-		Because: v.Because, Message: v.Message, Reviewers: v.Approval.Reviewers, Reuse: v.Approval.Reuse,
+		Because: v.Because, Message: message, Reviewers: v.Approval.Reviewers, Reuse: v.Approval.Reuse || !waits,
 		RequestedAt: now, ExpiresAt: now.Add(time.Duration(v.Approval.Lifetime)),
 	})
 	if err != nil {
 		return "", v, g.refused(h, r.Params, v, err)
+	}
+	if a.State == access.ApprovalPending && !waits {
+		return "", v, g.refused(h, r.Params, v, notWithin(a))
 	}
 	if a.State == access.ApprovalPending {
 		if a, err = g.wait(ctx, a, r); err != nil {

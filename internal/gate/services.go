@@ -67,7 +67,7 @@ type Tokens interface {
 	Sensitive(d []access.Detection, v string) bool
 }
 
-// Services is everything a Gate asks. All but Budgets, whose zero value is ready, are required.
+// Services is everything a Gate asks. All are required but Budgets and Held, whose zero values are ready.
 type Services struct {
 	Authority Authority
 	Recorder  Recorder
@@ -75,6 +75,7 @@ type Services struct {
 	Vault     Vault
 	Tokens    Tokens
 	Budgets   Budgets // what the principals of all sessions have used
+	Held      Held    // the transactions that wait for a reviewer
 	Dial      func(ctx context.Context, network, address string) (net.Conn, error)
 	Clock     func() time.Time
 	Pools     *Pools

@@ -131,6 +131,9 @@ func (s *session) ask(ctx context.Context, u *understood, r gate.Request) (run, 
 	r.Rows = u.a.ReturnsRows || u.a.Copy != nil && u.a.Copy.ToClient
 	r.State = s.state.meaning
 	r.Hold = s.hold
+	if r.Within = s.state.tx != txIdle || s.since && s.ran > 0; r.Within {
+		r.Locks = s.locks
+	}
 	r.Estimate = s.estimate(ctx, u)
 	permit, err := s.g.Ask(ctx, u.h, r)
 	if err != nil {

@@ -78,6 +78,7 @@ func (c *connState) checkEncoding() error {
 var (
 	ownState     = gate.Own{Name: pgsql.Prefix + "ReadState", Text: pgsql.StateQuery}
 	ownCatalogue = gate.Own{Name: pgsql.Prefix + "ReadCatalogue", Text: pgsql.CatalogueQuery}
+	ownLocks     = gate.Own{Name: pgsql.Prefix + "ReadLocks", Text: locksQuery}
 	ownReject    = gate.Own{Name: pgsql.Prefix + "Reject", Text: rejectText}
 	ownDiscard   = gate.Own{Name: pgsql.Prefix + "Reset", Text: "DISCARD ALL"}
 	ownRollback  = gate.Own{Name: pgsql.Prefix + "Reset", Text: "ROLLBACK"}

@@ -182,7 +182,7 @@ func TestRowBudgetEndsWhatItCannotCut(t *testing.T) {
 				t.Fatal(err)
 			}
 			if m, err := a.conn.Frontend.Receive(); !errors.Is(err, io.ErrUnexpectedEOF) {
-				t.Errorf("the session goes on: %v %v", m, err)
+				t.Fatalf("the session goes on: %v %v", m, err)
 			}
 			await(t, "the backend to leave", func() bool {
 				return direct(t, "SELECT count(*) FROM pg_locks WHERE relation = 'orders'::regclass AND mode = 'RowExclusiveLock'") == "0"

@@ -66,6 +66,7 @@ type Event struct {
 	Effect      string  // the verdict
 	Because     Because // the statement that decided
 	Policy      uint64  // the version of the policies it was decided under
+	Catalogue   string  // the version of the backend's objects it was understood by
 	Phase       string  // PhasePrepare where the action was only prepared, not run
 	Approval    string  // the approval's id
 

@@ -32,6 +32,7 @@ type Statement struct {
 	Secrets     []Span           // literals that are never recorded: passwords in the statements that set them
 	Bound       []Bound          // literals that are compared with or assigned to fields
 	Params      map[int][]string // by number from 1: fields that a bind parameter is compared with or assigned to
+	Catalogue   string           // the version of the backend's objects that it was understood by; empty where a protocol has none
 	Bounded     bool             // an update or delete that has a condition which can restrict; true for whatever neither updates nor deletes
 }
 

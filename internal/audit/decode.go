@@ -81,6 +81,8 @@ type recorded struct {
 	Effect      text             `json:"effect"`
 	Because     recordedBecause  `json:"because"`
 	Policy      uint64           `json:"policy"`
+	Catalogue   text             `json:"catalogue"`
+	Phase       text             `json:"phase"`
 	Approval    text             `json:"approval"`
 	Status      text             `json:"status"`
 	Rows        int64            `json:"rows"`
@@ -107,6 +109,7 @@ func decodeEvent(payload []byte) (access.Event, error) {
 		Principal: string(r.Principal), Roles: plain(r.Roles), Connection: string(r.Connection),
 		Protocol: string(r.Protocol), Peer: string(r.Peer), Text: string(r.Text), Fingerprint: string(r.Fingerprint),
 		Params: plain(r.Params), Effect: string(r.Effect), Policy: r.Policy,
+		Catalogue: string(r.Catalogue), Phase: string(r.Phase),
 		Because:  access.Because{Policy: string(r.Because.Policy), Statement: r.Because.Statement, Guardrail: r.Because.Guardrail},
 		Approval: string(r.Approval), Status: access.Status(r.Status), Rows: r.Rows, Bytes: r.Bytes, Masked: r.Masked,
 		Code: string(r.Code), Backend: time.Duration(r.BackendNs), Ref: string(r.Ref), Reason: string(r.Reason),

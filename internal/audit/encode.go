@@ -78,6 +78,8 @@ func appendDecision(b []byte, e *access.Event) []byte {
 		b = append(b, '}')
 	}
 	b = appendUint(b, "policy", e.Policy)
+	b = appendText(b, "catalogue", e.Catalogue)
+	b = appendText(b, "phase", e.Phase)
 	return appendText(b, "approval", e.Approval)
 }
 

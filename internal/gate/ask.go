@@ -149,7 +149,7 @@ func (g *Gate) barriered(e *access.Event, why error) error {
 func (g *Gate) describe(e *access.Event, kind access.EventKind, h *Handle, params []any, v access.Verdict) {
 	*e = access.Event{Kind: kind, Time: g.clock(), Session: g.caller.Session, Action: g.actions,
 		Text: h.recorded, Fingerprint: h.st.Fingerprint, Actions: h.st.Actions,
-		Effect: v.Effect.String(), Because: v.Because, Policy: g.version}
+		Effect: v.Effect.String(), Because: v.Because, Policy: g.version, Catalogue: h.st.Catalogue}
 	e.Params = g.recordParams(h, params)
 }
 

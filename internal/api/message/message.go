@@ -191,6 +191,7 @@ type Record struct {
 	Effect      string            `json:"effect,omitempty"`
 	Because     *access.Because   `json:"because,omitempty"`
 	Policy      uint64            `json:"policy,omitempty" doc:"The revision of the policies"`
+	Catalogue   string            `json:"catalogue,omitempty" doc:"The version of the backend's objects by which the action was understood"`
 	Phase       string            `json:"phase,omitempty" doc:"prepare where the action was only prepared, not run"`
 	Approval    string            `json:"approval,omitempty"`
 	Status      access.Status     `json:"status,omitempty"`
@@ -210,7 +211,7 @@ func NewRecord(seq uint64, e *access.Event) Record {
 	r := Record{
 		Seq: seq, Kind: e.Kind, Time: e.Time, Session: e.Session, Action: e.Action, Principal: e.Principal,
 		Claims: e.Claims, Roles: e.Roles, Connection: e.Connection, Protocol: e.Protocol, Peer: e.Peer, Text: e.Text,
-		Fingerprint: e.Fingerprint, Params: e.Params, Actions: e.Actions, Effect: e.Effect, Policy: e.Policy, Phase: e.Phase,
+		Fingerprint: e.Fingerprint, Params: e.Params, Actions: e.Actions, Effect: e.Effect, Policy: e.Policy, Catalogue: e.Catalogue, Phase: e.Phase,
 		Approval: e.Approval, Status: e.Status, Rows: e.Rows, Bytes: e.Bytes, Masked: e.Masked, Code: e.Code,
 		BackendUS: e.Backend.Microseconds(), Result: e.Result, Ref: e.Ref, Reason: e.Reason, Detail: e.Detail,
 	}

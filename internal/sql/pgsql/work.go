@@ -53,13 +53,16 @@ func (src source) part(start, end int) source {
 	return source{src.text, src.tokens[from:max(from, to)], start, end}
 }
 
+// recordedDigits is how much of a catalogue's version a statement carries: enough to tell those of one database apart.
+const recordedDigits = 16
+
 func newWork(c *Catalogue, s *State, src source, budget *int) *work {
 	w := &work{c: c, s: s, src: src, budget: budget, index: map[[2]string]int{}, bound: map[atom]fieldSet{}}
 	n := normal(src)
 	w.an = &Analysis{
 		Statement: access.Statement{
 			Text: src.text[src.start:src.end], Normal: n, Fingerprint: fingerprint(n),
-			Literals: literals(src), Bounded: true,
+			Literals: literals(src), Bounded: true, Catalogue: c.digest[:recordedDigits],
 		},
 		Offset: src.start, OutputsKnown: true,
 	}

@@ -19,6 +19,8 @@ var (
 // pgbench runs PostgreSQL's own benchmark over one way, and returns how many transactions it did and how many a second,
 // without the time that its first connections took.
 func (w *world) pgbench(ctx context.Context, y way, args ...string) (n int, perSecond float64, err error) {
+	ctx, done := context.WithTimeout(ctx, w.o.slice+2*time.Minute) // it waits for ever for an answer that does not come
+	defer done()
 	cmd := exec.CommandContext(ctx, filepath.Join(w.server.BinDir, "pgbench"), append([]string{"-n", "-S"}, args...)...)
 	cmd.Env = append(os.Environ(), y.env()...)
 	out, err := cmd.CombinedOutput()

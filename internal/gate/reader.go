@@ -12,11 +12,14 @@ import (
 	"gatehouse/internal/fault"
 )
 
-// firstBuffer is what a reader starts with: enough for nearly every statement and a full page of rows.
-const firstBuffer = 8 << 10
+// firstBuffer is what a reader starts with: enough for nearly every statement, and little for a client that says nothing.
+const firstBuffer = 2 << 10
 
-// bulkBuffer is what a reader grows to when it is read full: large results then cost fewer system calls.
-const bulkBuffer = 64 << 10
+// bulkBuffer is what a reader grows to, in steps, when it is read full: large results then cost fewer system calls.
+const (
+	bulkBuffer = 64 << 10
+	bulkStep   = 8
+)
 
 // Reader is one side's receive buffer. Offsets count the bytes of the stream from its start, so that a range names bytes
 // for as long as they are buffered.
@@ -91,7 +94,7 @@ func (b *Reader) room(n int) {
 		size = firstBuffer
 	}
 	if full && size < bulkBuffer {
-		size = bulkBuffer
+		size = min(bulkStep*size, bulkBuffer)
 	}
 	for size < max(need, b.w-low)+spareBytes {
 		size *= 2

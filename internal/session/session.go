@@ -89,7 +89,7 @@ func (s *Server) Serve(ctx context.Context, conn net.Conn, p wire.Protocol, h wi
 	_ = conn.SetDeadline(by)
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(past) }) // a client that says nothing holds nobody up
 	var sess wire.Session
-	err := s.survive(func() (err error) {
+	err := s.apart(func() (err error) {
 		sess, err = p.Accept(ctx, conn, h)
 		return err
 	})
@@ -104,7 +104,7 @@ func (s *Server) Serve(ctx context.Context, conn net.Conn, p wire.Protocol, h wi
 	}
 	var g *gate.Gate
 	var principal *access.Principal
-	err = s.survive(func() (err error) {
+	err = s.apart(func() (err error) {
 		g, principal, err = s.login(ctx, by, conn, p, sess, h.Limits)
 		return err
 	})
@@ -149,6 +149,14 @@ func (s *Server) survive(f func() error) (err error) {
 		}
 	}()
 	return f()
+}
+
+// apart is survive on a stack of its own: a handshake and a token's signature need a deep one, which an idle session would
+// keep.
+func (s *Server) apart(f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- s.survive(f) }()
+	return <-done
 }
 
 // login verifies the token, in the time that is left of the login, and opens the gate: promise 1 is kept here, and in

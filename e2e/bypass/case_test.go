@@ -14,8 +14,8 @@ type attack struct {
 	Role      string // whose token it has; masking cases run under narrow and under wide
 	Guardrail string // the one that ships and binds the connection, for guardrail cases under the role all
 	Steps     []step
-	Undo      string // what a superuser does after a run that may change the database for good
-	Unproven  string // why it cannot work even around the gateway, for masking cases that do not
+	Undo      []string // what a superuser does after a run that may change the database for good
+	Unproven  string   // why it cannot work even around the gateway, for masking cases that do not
 }
 
 func (a attack) name() string { return a.Technique + ", " + a.Channel }
@@ -97,6 +97,50 @@ func prepared(text string) []step { return simple("PREPARE q AS "+text, "EXECUTE
 
 // copied reads by COPY (text) TO STDOUT, with options.
 func copied(text, options string) []step { return simple("COPY (" + text + ") TO STDOUT " + options) }
+
+// over makes a case of one text for each channel, which are words: "simple binary copy".
+func over(technique, text, channels string) []attack {
+	ways := map[string]func() []step{
+		"simple":        func() []step { return simple(text) },
+		"text":          func() []step { return extended(text, false) },
+		"binary":        func() []step { return extended(text, true) },
+		"blind":         func() []step { return blind(text, false) },
+		"blind-binary":  func() []step { return blind(text, true) },
+		"portal":        func() []step { return portal(text) },
+		"cursor":        func() []step { return cursor("", text) },
+		"scroll":        func() []step { return cursor("SCROLL", text) },
+		"binary-cursor": func() []step { return cursor("BINARY", text) },
+		"held":          func() []step { return held(text) },
+		"prepare":       func() []step { return prepared(text) },
+		"copy":          func() []step { return copied(text, "") },
+		"csv":           func() []step { return copied(text, "(FORMAT csv, HEADER)") },
+		"copy-binary":   func() []step { return copied(text, "(FORMAT binary)") },
+		"explain": func() []step {
+			return simple("EXPLAIN (ANALYZE, VERBOSE, TIMING OFF, SUMMARY OFF, BUFFERS OFF) " + text)
+		},
+	}
+	var all []attack
+	for _, c := range strings.Fields(channels) {
+		all = append(all, attack{Technique: technique, Channel: c, Steps: ways[c]()})
+	}
+	return all
+}
+
+// asAdmin has a superuser do something in the same database meanwhile.
+func asAdmin(text string) step {
+	return func(s *session) {
+		i := 0
+		if s.where == right {
+			i = 1
+		}
+		if _, err := shared.admin[i].PgConn().Exec(s.t.Context(), s.where.fill(text)).ReadAll(); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// again is the same principal in a new session.
+func again(s *session) { s.again() }
 
 // refused reports whether what was heard holds a refusal by the gateway.
 func refused(heard string) bool { return strings.Contains(heard, "ERROR 42501") }

@@ -1,6 +1,96 @@
 package bypass
 
-// maskingOracles are attacks that ask about a masked value, and learn from how the answer differs.
-var maskingOracles = []attack{
-	{Technique: "filter by equality", Channel: "simple", Steps: simple("SELECT id FROM customers WHERE email = '${first}'")},
+import "slices"
+
+// maskingOracles ask about a masked value, and learn from how an answer without it differs.
+func maskingOracles() []attack {
+	return slices.Concat(
+		over("filter by equality", "SELECT id FROM customers WHERE email = '${first}'", "simple text binary cursor held prepare copy"),
+		over("filter by pattern", "SELECT id FROM customers WHERE email LIKE 'a%' OR ssn ~ '^07' ORDER BY id", "simple binary"),
+		over("filter by order", "SELECT count(*) FROM customers WHERE email < 'm'", "simple binary copy"),
+		over("filter by a missing value", "SELECT id FROM customers WHERE phone IS NULL ORDER BY id", "simple text"),
+		over("filter by a list", "SELECT id FROM customers WHERE ssn IN ('${firstssn}', 'x')", "simple"),
+		over("filter by any and all", "SELECT id FROM customers WHERE email = ANY (ARRAY['${first}']) OR salary > ALL (SELECT 5000000000) ORDER BY id", "simple"),
+		over("filter by a subquery", "SELECT id FROM customers WHERE id = (SELECT min(id) FROM customers WHERE email LIKE 'a%')", "simple"),
+		over("filter by existence", "SELECT region FROM customers c WHERE EXISTS (SELECT FROM customers d WHERE d.id = c.id AND d.phone IS NULL) ORDER BY c.id", "simple"),
+		over("filter by a whole row", "SELECT a.id FROM customers a, customers b WHERE a < b AND b.id = 1 + a.id ORDER BY 1", "simple"),
+		over("filter by a row of columns", "SELECT id FROM customers WHERE (id, email) = (1, '${first}')", "simple"),
+		over("filter by a whole row's nulls", "SELECT id FROM customers c WHERE c IS NOT NULL ORDER BY id", "simple"),
+		over("filter by a document", "SELECT id FROM customers WHERE notes @> '{\"contact\": {}}' AND notes ? 'alphaq' ORDER BY id", "simple"),
+		over("filter by an array", "SELECT id FROM customers WHERE 'alphaq' = ANY (tags) OR tags && ARRAY['x'] ORDER BY id", "simple"),
+		over("filter of a view", "SELECT who FROM renamed_contacts WHERE reach LIKE 'a%' ORDER BY who", "simple binary"),
+		over("filter of a partition", "SELECT id FROM people_south WHERE email < 'b' ORDER BY id", "simple"),
+		over("filter of a materialized view", "SELECT id FROM customer_copy WHERE email = '${first}'", "simple"),
+		over("filter of a foreign table", "SELECT id FROM customers_far WHERE email = '${first}'", "simple"),
+		over("filter in a subquery, counted outside", "SELECT count(*) FROM (SELECT 1 FROM customers WHERE email LIKE 'a%') s", "simple text"),
+		over("filter through a common table expression", "WITH x AS (SELECT id, left(email, 1) AS l FROM customers) SELECT id FROM x WHERE l = 'a' ORDER BY id", "simple"),
+		over("filter by a cast", "SELECT id FROM customers WHERE email::citext = upper('${first}') ORDER BY id", "simple"),
+		over("filter by a function", "SELECT id FROM customers WHERE email_of(id) = '${first}'", "simple"),
+		over("join on a column", "SELECT a.id FROM customers a JOIN (VALUES ('${first}')) v(e) ON v.e = a.email", "simple binary"),
+		over("join using a column", "SELECT id FROM customers JOIN (SELECT '${first}'::text AS email) v USING (email)", "simple"),
+		over("natural join", "SELECT id FROM customers NATURAL JOIN (SELECT '${first}'::text AS email) v", "simple text"),
+		over("outer join, seen by its nulls", "SELECT v.n, c.id IS NULL FROM (VALUES (1, '${first}'), (2, 'x')) v(n, e) LEFT JOIN customers c ON c.email = v.e ORDER BY 1", "simple"),
+		over("self join by order", "SELECT a.id, b.id FROM customers a JOIN customers b ON a.email < b.email ORDER BY 1, 2", "simple"),
+		over("join of two masked tables", "SELECT c.id FROM customers c JOIN strict_customers s ON s.ssn LIKE c.ssn || '%' ORDER BY 1", "simple"),
+		over("order by a column", "SELECT id FROM customers ORDER BY phone NULLS FIRST, id", "simple text cursor copy"),
+		over("order by a position", "SELECT id, salary FROM customers ORDER BY 2 % 2, left(ssn, 2), salary % 7", "simple"),
+		over("order by a number", "SELECT email, id FROM customers ORDER BY 1 DESC", "simple"),
+		over("order by an alias", "SELECT id, coalesce(phone, 'a') AS z FROM customers ORDER BY z, id", "simple"),
+		over("order by a whole row's nulls", "SELECT id FROM customers c ORDER BY c IS NOT NULL, id", "simple"),
+		over("order by using an operator", "SELECT id FROM customers ORDER BY phone USING >, id", "simple"),
+		over("order within an aggregate", "SELECT array_agg(id ORDER BY phone, id) FROM customers", "simple binary"),
+		over("order within a union", "SELECT id, phone FROM customers UNION SELECT id, phone FROM customers ORDER BY 2, 1", "simple"),
+		over("first of a group", "SELECT DISTINCT ON (region) id FROM customers ORDER BY region, phone, id", "simple"),
+		over("first by order and limit", "SELECT id FROM customers ORDER BY phone DESC NULLS LAST FETCH FIRST 1 ROW WITH TIES", "simple"),
+		over("group by a column", "SELECT count(*) FROM customers GROUP BY phone IS NULL ORDER BY 1", "simple binary"),
+		over("group by a position", "SELECT phone IS NULL, count(*) FROM customers GROUP BY 1 ORDER BY 2", "simple"),
+		over("group by a roll-up", "SELECT region, count(*) FROM customers GROUP BY ROLLUP (region, left(email, 1)) ORDER BY 1, 2", "simple"),
+		over("having", "SELECT region FROM customers GROUP BY region HAVING min(email) < 'b' ORDER BY 1", "simple binary"),
+		over("distinct", "SELECT DISTINCT left(coalesce(phone, 'x'), 1) FROM customers", "simple text"),
+		over("distinct of rows", "SELECT count(*) FROM (SELECT DISTINCT coalesce(phone, 'x') = 'x' FROM customers) s", "simple"),
+		over("union that drops equals", "SELECT count(*) FROM (SELECT email FROM customers UNION SELECT '${first}') s", "simple"),
+		over("intersection", "SELECT count(*) FROM (SELECT email FROM customers INTERSECT SELECT '${first}') s", "simple binary"),
+		over("limit by a value", "SELECT id FROM customers ORDER BY id LIMIT (SELECT ascii(email) % 7 FROM customers WHERE id = 1)", "simple text"),
+		over("offset by a value", "SELECT id FROM customers ORDER BY id OFFSET (SELECT ascii(email) % 7 FROM customers WHERE id = 1)", "simple"),
+		over("conditional without a column's name outside", "SELECT CASE WHEN (SELECT email FROM customers WHERE id = 1) < 'b' THEN 1 ELSE 2 END", "simple binary"),
+		over("sample by a value", "SELECT count(*) FROM customers TABLESAMPLE BERNOULLI ((SELECT 100 * (salary / 5000000000) FROM customers WHERE id = 1))", "simple"),
+		over("series by a value", "SELECT count(*) FROM generate_series(1, (SELECT length(email) FROM customers WHERE id = 1))", "simple"),
+		over("window filter outside", "SELECT id FROM (SELECT id, row_number() OVER (ORDER BY phone, id) AS r FROM customers) s WHERE r = 1", "simple"),
+		over("null tests of what is computed", "SELECT id, (phone || 'x') IS NULL, (born > '1980-01-01') IS TRUE, (salary > 5000000000) IS NOT FALSE FROM customers ORDER BY id", "simple"),
+		over("type of what is chosen", "SELECT pg_typeof(CASE WHEN email LIKE 'a%' THEN notes ELSE to_jsonb(email) END), jsonb_typeof(notes -> 'alphaq') FROM customers WHERE id = 1", "simple"),
+		over("locks of chosen rows", "SELECT id FROM customers WHERE email LIKE 'a%' ORDER BY id FOR UPDATE SKIP LOCKED", "explain"),
+		oracleWrites(),
+	)
+}
+
+// oracleWrites learn from what a write does or says.
+func oracleWrites() []attack {
+	tx := func(technique string, texts ...string) attack {
+		return attack{Technique: technique, Channel: "simple", Steps: simple(append(append([]string{"BEGIN"}, texts...), "ROLLBACK")...), Undo: undoNothing}
+	}
+	return []attack{
+		tx("update where", "UPDATE customers SET region = 'x' WHERE email = '${first}'"),
+		tx("delete where", "DELETE FROM strict_customers WHERE email = '${first}'"),
+		tx("update from", "UPDATE items SET label = 'hit' FROM customers c WHERE c.id = items.id AND c.email LIKE 'a%'"),
+		tx("update to a value", "UPDATE items SET label = (SELECT email FROM customers WHERE id = 1)", "SELECT label FROM items"),
+		tx("update of an unmasked column of the same row", "UPDATE customers SET name = email, region = ssn", "SELECT name, region FROM customers ORDER BY id"),
+		tx("update of several columns by a subquery", "UPDATE items SET (label, n) = (SELECT email, length(ssn) FROM customers WHERE id = 1)", "SELECT label, n FROM items"),
+		tx("update of an array's element", "UPDATE customers SET tags[1] = region, name = tags[1]", "SELECT name FROM customers ORDER BY id"),
+		tx("delete using", "DELETE FROM items USING customers c WHERE c.id = items.id AND c.phone IS NULL"),
+		tx("insert from a query", "INSERT INTO items SELECT id + 100, email, ssn, 1 FROM customers", "SELECT label FROM items ORDER BY id"),
+		tx("insert of chosen rows", "INSERT INTO items SELECT id + 100, 'x', 'y', 1 FROM customers WHERE email LIKE 'a%'"),
+		tx("insert on conflict, nothing", "INSERT INTO customers (id, name, email, ssn, card, joined) VALUES (900, 'x', '${first}', 's', 'c', now()) ON CONFLICT (email) DO NOTHING"),
+		tx("insert on conflict, any", "INSERT INTO customers (id, name, email, ssn, card, joined) VALUES (900, 'x', '${first}', 's', 'c', now()) ON CONFLICT DO NOTHING"),
+		tx("insert on conflict, by the constraint", "INSERT INTO strict_customers VALUES (7, '${first}', '078', 1) ON CONFLICT ON CONSTRAINT strict_customers_email_key DO NOTHING"),
+		tx("insert on conflict, update", "INSERT INTO strict_customers VALUES (7, '${first}', '078', 1) ON CONFLICT (email) DO UPDATE SET id = 8 RETURNING id"),
+		tx("insert on conflict, update where", "INSERT INTO strict_customers AS s VALUES (1, 'n', '078', 1) ON CONFLICT (id) DO UPDATE SET id = 1 WHERE s.email = '${first}' RETURNING s.id"),
+		tx("merge when", "MERGE INTO items i USING customers c ON c.id = i.id WHEN MATCHED AND c.email LIKE 'a%' THEN DELETE WHEN MATCHED THEN UPDATE SET label = 'no'"),
+		tx("merge on", "MERGE INTO items i USING customers c ON c.id = i.id AND c.email = '${first}' WHEN MATCHED THEN DELETE"),
+		tx("merge to a value", "MERGE INTO items i USING customers c ON c.id = i.id WHEN MATCHED THEN UPDATE SET label = c.email", "SELECT label FROM items ORDER BY id"),
+		tx("write through a view, filtered", "UPDATE customer_contacts SET name = 'x' WHERE email LIKE 'a%'"),
+		tx("write through a view, returning", "UPDATE customer_contacts SET name = name RETURNING *"),
+		tx("swap of masked and unmasked", "UPDATE customers SET name = ssn, ssn = name", "SELECT name FROM customers ORDER BY id"),
+		tx("writing common table expression, chosen", "WITH d AS (DELETE FROM items WHERE id IN (SELECT id FROM customers WHERE phone IS NULL) RETURNING id) SELECT count(*) FROM d"),
+		tx("default of a column", "ALTER TABLE items ALTER label SET DEFAULT email_of(1)", "INSERT INTO items (id) VALUES (77)", "SELECT label FROM items WHERE id = 77"),
+	}
 }

@@ -103,13 +103,27 @@ func (s snapshot) changes(after snapshot) string {
 	return strings.Join(out, ", ")
 }
 
-// undo has a superuser put back what a case may change.
-func (w *world) undo(t *testing.T, database int, text string) {
+// undo has a superuser put back what a case may change, statement by statement: where there is nothing to put back it fails.
+func (w *world) undo(t *testing.T, database int, texts []string) {
 	t.Helper()
-	if text == "" {
-		return
+	w.settle(t, database)
+	for _, text := range texts {
+		_, _ = w.admin[database].PgConn().Exec(t.Context(), text).ReadAll() // judged by what is there then
 	}
-	if _, err := w.admin[database].PgConn().Exec(t.Context(), text).ReadAll(); err != nil {
-		t.Errorf("undo: %v", err)
+	if now := w.rows(t, database); now != w.first[database] {
+		t.Fatalf("the case leaves %s; at first it was %s", now, w.first[database])
 	}
+}
+
+// rows digests the values and columns of what attacks are after, for where row versions may change.
+func (w *world) rows(t *testing.T, database int) string {
+	t.Helper()
+	var digest string
+	err := w.admin[database].QueryRow(t.Context(), `SELECT string_agg(relname || ' ' || md5(query_to_xml('SELECT * FROM ' || oid::regclass
+		|| ' t ORDER BY t::text', true, false, '')::text), ',' ORDER BY relname) FROM pg_class
+		WHERE relkind IN ('r', 'm') AND relnamespace = 'public'::regnamespace`).Scan(&digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return digest
 }

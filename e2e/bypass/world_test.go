@@ -40,6 +40,7 @@ type world struct {
 	pg     *pgtest.Server
 	gw     *gateway.Gateway
 	admin  [2]*pgx.Conn // a superuser's connection to each database
+	first  [2]string    // what rows said before any case, per database
 	tokens map[string]string
 }
 

@@ -1,0 +1,51 @@
+package bypass
+
+import "slices"
+
+// maskingTables reach a masked column by another table, view or function.
+func maskingTables() []attack {
+	return slices.Concat(
+		over("view", "SELECT * FROM customer_contacts ORDER BY id", "simple blind-binary copy"),
+		over("view with renamed columns", "SELECT who, reach FROM renamed_contacts ORDER BY who", "simple binary held"),
+		over("view on a view", "SELECT * FROM nested_contacts ORDER BY who", "simple blind"),
+		over("view with an aggregate", "SELECT region, top FROM grouped_contacts ORDER BY region", "simple binary"),
+		over("view behind a security barrier", "SELECT email FROM barrier_contacts ORDER BY id", "simple binary"),
+		over("whole row of a view", "SELECT v FROM renamed_contacts v ORDER BY who", "simple"),
+		over("materialized view", "SELECT * FROM customer_copy ORDER BY id", "simple text binary copy"),
+		over("partition", "SELECT id, email FROM people_north ORDER BY id", "simple binary copy"),
+		over("partitioned table", "SELECT id, p FROM people p ORDER BY id", "simple"),
+		over("inheriting table", "SELECT * FROM members_gold ORDER BY id", "simple blind-binary"),
+		over("inherited table alone", "SELECT m.*, tableoid::regclass FROM ONLY members m ORDER BY id", "simple"),
+		over("foreign table", "SELECT id, email, ssn FROM customers_far ORDER BY id", "simple binary"),
+		over("function of a query", "SELECT email_of(1)", "simple text binary prepare copy"),
+		over("function that is said to be immutable", "SELECT harmless_looking(1), harmless_looking(2)", "simple binary"),
+		over("function that returns the table", "SELECT * FROM all_customers() ORDER BY id", "simple blind-binary"),
+		over("field of a function's row", "SELECT (all_customers()).email", "simple"),
+		over("function as an attribute", "SELECT c.reach FROM customers c ORDER BY id", "simple binary"),
+		over("function that runs text", "SELECT run('SELECT string_agg(email, '';'') FROM customers')", "simple binary"),
+		over("function in from, laterally", "SELECT e FROM customers c, email_of(c.id) AS e ORDER BY c.id", "simple"),
+		over("query as xml", "SELECT query_to_xml('SELECT email FROM customers', true, true, '')", "simple binary"),
+		over("query as xml with schema", "SELECT query_to_xml_and_xmlschema('SELECT email FROM customers', true, true, '')", "simple"),
+		over("table as xml", "SELECT table_to_xml('customers', true, true, '')", "simple binary"),
+		over("schema as xml", "SELECT schema_to_xml('public', true, true, '')", "simple"),
+		over("database as xml", "SELECT length(database_to_xml(true, true, '')::text)", "simple"),
+		over("statistics of words", "SELECT word FROM ts_stat('SELECT to_tsvector(''simple'', email) FROM customers') ORDER BY 1", "simple"),
+		over("query rewriting by a query", "SELECT ts_rewrite('a'::tsquery, 'SELECT ''a''::tsquery, to_tsquery(''simple'', string_agg(ascii(email)::text, ''|'')) FROM customers')", "simple"),
+		over("crosstab", "SELECT * FROM crosstab('SELECT region, id, email FROM customers ORDER BY 1, 2') AS t(a text, b text, c text)", "simple"),
+		over("connect by", "SELECT * FROM connectby('customers', 'email', 'region', 'north', 0) AS t(a text, b text, c int)", "simple"),
+		over("xpath over a table", "SELECT * FROM xpath_table('id', '''<a>'' || email || ''</a>''', 'customers', '/a', 'true') AS t(i int, e text) ORDER BY 1", "simple"),
+		over("a database link", "SELECT * FROM dblink('host=127.0.0.1 port=${port} dbname=' || current_database() || ' user=app password=${password}', 'SELECT email FROM customers') AS t(e text)", "simple binary"),
+		over("planner's statistics", "SELECT most_common_vals, histogram_bounds, avg_width, null_frac, n_distinct FROM pg_stats WHERE tablename = 'customers' ORDER BY attname", "simple text copy"),
+		over("planner's raw statistics", "SELECT stavalues1::text, stanullfrac, stawidth FROM pg_statistic WHERE starelid = 'customers'::regclass ORDER BY staattnum", "simple binary"),
+		over("planner's extended statistics", "SELECT most_common_vals FROM pg_stats_ext", "simple"),
+		over("planner's statistics by their function", "SELECT m.values FROM pg_statistic_ext_data d, pg_mcv_list_items(d.stxdmcv) m", "simple"),
+		over("large object by function", "SELECT lo_get(70001)", "simple binary"),
+		over("large object by descriptor", "SELECT loread(lo_open(70001, 262144), 1000)", "cursor"),
+		over("large object by its table", "SELECT data FROM pg_largeobject WHERE loid = 70001", "simple binary copy"),
+		over("raw page", "SELECT get_raw_page('customers', 0)", "simple binary"),
+		over("items of a page", "SELECT t_data FROM heap_page_items(get_raw_page('customers', 0))", "simple"),
+		over("items of an index page", "SELECT data FROM bt_page_items('customers_lower_email', 1)", "simple"),
+		over("file of the table", "SELECT pg_read_binary_file(pg_relation_filepath('customers'))", "simple binary"),
+		over("size of the table", "SELECT sum(pg_column_size(c)) FROM customers c", "simple"),
+	)
+}

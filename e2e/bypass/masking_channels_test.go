@@ -22,9 +22,9 @@ func maskingChannels() []attack {
 		{Technique: "copy with odd quotes", Channel: "csv", Steps: simple("COPY (" + secret + ") TO STDOUT (FORMAT csv, QUOTE '@', ESCAPE '.')")},
 		{Technique: "copy in its oldest syntax", Channel: "copy", Steps: simple("COPY customers TO STDOUT DELIMITERS '|' WITH NULL AS 'x'")},
 		{Technique: "copy of a returning", Channel: "copy", Steps: simple("BEGIN", "COPY (UPDATE customers SET region = region RETURNING email, ssn) TO STDOUT", "ROLLBACK"), Undo: undoNothing},
-		{Technique: "copy to a file, and read it", Channel: "file", Steps: simple("COPY (SELECT string_agg(email, ';') FROM customers) TO '${files}/loot'", "SELECT pg_read_file('${files}/loot')"), Undo: undoNothing},
-		{Technique: "copy to a program, and read its file", Channel: "file", Steps: simple("COPY (SELECT string_agg(email, ';') FROM customers) TO PROGRAM 'cat > ${files}/loot'", "SELECT pg_read_file('${files}/loot')"), Undo: undoNothing},
-		{Technique: "file into a table, by copy", Channel: "file", Steps: simple("BEGIN", "COPY customers (email) TO '${files}/loot'", "CREATE TEMP TABLE l (x text)", "COPY l FROM '${files}/loot'", "TABLE l", "ROLLBACK"), Undo: undoNothing},
+		{Technique: "copy to a file, and read it", Channel: "file", Steps: simple("COPY (SELECT string_agg(email, ';') FROM customers) TO '${files}/loot'", "SELECT pg_read_file('${files}/loot')"), Undo: []string{removeLoot}},
+		{Technique: "copy to a program, and read its file", Channel: "file", Steps: simple("COPY (SELECT string_agg(email, ';') FROM customers) TO PROGRAM 'cat > ${files}/loot'", "SELECT pg_read_file('${files}/loot')"), Undo: []string{removeLoot}},
+		{Technique: "file into a table, by copy", Channel: "file", Steps: simple("BEGIN", "COPY customers (email) TO '${files}/loot'", "CREATE TEMP TABLE l (x text)", "COPY l FROM '${files}/loot'", "TABLE l", "ROLLBACK"), Undo: []string{removeLoot}},
 
 		{Technique: "returning of an insert", Channel: "simple", Steps: simple("BEGIN", "INSERT INTO customers (id, name, email, ssn, card, joined) SELECT id + 900, name, email || 'x', ssn, card, joined FROM customers RETURNING *", "ROLLBACK"), Undo: undoNothing},
 		{Technique: "returning of an update", Channel: "simple", Steps: simple("BEGIN", "UPDATE customers SET region = region WHERE id = 1 RETURNING email, ssn, customers", "ROLLBACK"), Undo: undoNothing},
@@ -50,7 +50,7 @@ func maskingChannels() []attack {
 			send(parse("s", secret), asBinary(bind("p", "s")), execute("p", 1)), send(query("SELECT 1")), send(closeStatement("s"), execute("p", 3)),
 			send(query("FETCH ALL FROM p")), send(query("COMMIT"))}},
 		{Technique: "portal read by fetch", Channel: "cursor", Steps: []step{send(query("BEGIN")),
-			send(parse("", secret), bind("p", "")), send(query("FETCH BACKWARD 1 FROM p")), send(query("FETCH 2 FROM p")), send(query("COMMIT"))}},
+			send(parse("", secret), bind("p", "")), send(query("FETCH 2 FROM p")), send(query("COMMIT"))}},
 		{Technique: "cursor read by its bound portal", Channel: "binary", Steps: concat(simple("BEGIN", "DECLARE c BINARY SCROLL CURSOR FOR "+secret),
 			[]step{send(describePortal("c"), execute("c", 2)), send(execute("c"))}, simple("FETCH ABSOLUTE 1 FROM c", "FETCH RELATIVE 0 FROM c", "COMMIT"))},
 		{Technique: "cursor read as xml", Channel: "cursor", Steps: simple("BEGIN", "DECLARE c CURSOR FOR "+secret, "SELECT cursor_to_xml('c', 5, true, true, '')", "COMMIT")},
@@ -78,18 +78,22 @@ func maskingChannels() []attack {
 		{Technique: "set role", Channel: "simple", Steps: simple("SET ROLE postgres", secret, "RESET ROLE", secret)},
 		{Technique: "set session authorization", Channel: "simple", Steps: simple("SET SESSION AUTHORIZATION postgres", "SELECT email AS x FROM customers ORDER BY id")},
 		{Technique: "row security switched", Channel: "simple", Steps: simple("SET row_security = off", secret)},
-		{Technique: "quoting rules switched", Channel: "simple", Steps: simple("SET standard_conforming_strings = off", "SELECT '\\' AS x, ' || (SELECT max(email) FROM customers) || '\\'")},
+		{Technique: "quoting rules switched", Channel: "simple", Steps: simple("SET standard_conforming_strings = off", "SELECT '\\' AS x, ' || (SELECT max(email) FROM customers) || ' --'")},
 		{Technique: "plan and parse trees to the client", Channel: "notice", Steps: simple("SET client_min_messages = debug1", "SET debug_print_plan = on", "SET debug_print_parse = on", "SELECT id FROM customers WHERE email > 'b' ORDER BY id")},
 		{Technique: "statements to the client", Channel: "notice", Steps: simple("SET client_min_messages = log", "SET log_statement = 'all'", "SET log_min_duration_statement = 0", "SELECT run('SELECT max(email) FROM customers')")},
 		{Technique: "setting as a store", Channel: "parameter", Steps: simple("SELECT set_config('application_name', (SELECT min(email) FROM customers), false)", "SHOW application_name")},
 		{Technique: "setting as a store", Channel: "simple", Steps: simple("SELECT set_config('my.x', (SELECT max(ssn) FROM customers), false)", "SELECT current_setting('my.x')")},
 		{Technique: "setting by a function's clause", Channel: "parameter", Steps: simple("CREATE FUNCTION pg_temp.f() RETURNS text LANGUAGE plpgsql AS 'BEGIN PERFORM set_config(''application_name'', (SELECT max(email) FROM customers), false); RETURN 1; END'", "SELECT pg_temp.f()"), Undo: undoNothing},
+		{Technique: "setting by a function's clause", Channel: "time zone", Steps: simple("CREATE FUNCTION pg_temp.f() RETURNS text LANGUAGE plpgsql AS 'BEGIN PERFORM set_config(''TimeZone'', ''<'' || (SELECT left(max(email), 6) FROM customers) || ''>3'', false); RETURN 1; END'", "SELECT pg_temp.f()"), Undo: undoNothing},
 		{Technique: "time zone as a store", Channel: "parameter", Steps: simple("SELECT set_config('TimeZone', CASE WHEN email LIKE 'a%' THEN 'UTC' ELSE 'CET' END, false) FROM customers WHERE id = 1", "SHOW timezone")},
 	}
 }
 
 // undoNothing is for what changes row versions or temporary objects, and ends as it was.
-var undoNothing = []string{"COPY (SELECT 1) TO PROGRAM 'rm -f ${files}/loot'"}
+var undoNothing = []string{}
+
+// removeLoot removes what a copy to a file leaves.
+const removeLoot = "COPY (SELECT 1) TO PROGRAM 'rm -f ${files}/loot'"
 
 func concat(parts ...[]step) []step {
 	var all []step

@@ -25,7 +25,7 @@ func maskingReads() []attack {
 		over("window", "SELECT id, lag(email) OVER (ORDER BY id), first_value(ssn) OVER w, sum(salary) OVER w FROM customers WINDOW w AS (PARTITION BY region ORDER BY id) ORDER BY id", "simple binary"),
 		over("window over the order of a column", "SELECT id, rank() OVER (ORDER BY email), ntile(4) OVER (ORDER BY salary) FROM customers ORDER BY id", "simple"),
 		over("window partitioned by a column", "SELECT id, count(*) OVER (PARTITION BY phone IS NULL) FROM customers ORDER BY id", "simple"),
-		over("window frame by a value", "SELECT id, count(*) OVER (ORDER BY salary RANGE BETWEEN 5 PRECEDING AND CURRENT ROW EXCLUDE TIES) FROM customers ORDER BY id", "simple"),
+		over("window frame by a value", "SELECT id, count(*) OVER (ORDER BY length(phone) RANGE BETWEEN 1 PRECEDING AND CURRENT ROW EXCLUDE TIES) FROM customers ORDER BY id", "simple"),
 		over("array", "SELECT ARRAY[email, ssn], tags[1], tags[1:1], array_to_string(tags, ','), cardinality(tags) FROM customers ORDER BY id", "simple binary"),
 		over("array of a subquery", "SELECT ARRAY(SELECT email FROM customers ORDER BY id)", "simple binary copy"),
 		over("unnest", "SELECT u FROM customers, unnest(ARRAY[email, ssn]) AS u ORDER BY id, 1", "simple binary"),

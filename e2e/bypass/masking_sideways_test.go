@@ -11,7 +11,7 @@ func maskingSideways() []attack {
 		{Technique: "error of a json", Channel: "error", Steps: simple("SELECT email::json FROM customers WHERE id = 1")},
 		{Technique: "error of a name lookup", Channel: "error", Steps: simple("SELECT email::regclass FROM customers WHERE id = 1", "SELECT to_regclass(ssn) FROM customers WHERE id = 1")},
 		{Technique: "error of a time zone", Channel: "error", Steps: simple("SELECT now() AT TIME ZONE email FROM customers WHERE id = 1")},
-		{Technique: "error of a regular expression", Channel: "error", Steps: simple("SELECT 'x' ~ ('[' || email) FROM customers WHERE id = 1")},
+		{Technique: "error of a regular expression", Channel: "error", Steps: simple("SELECT 'x' ~ (CASE WHEN email LIKE 'a%' THEN '[' ELSE 'x' END) FROM customers WHERE id = 1")},
 		{Technique: "error of xml", Channel: "error", Steps: simple("SELECT xmlparse(document '<' || email) FROM customers WHERE id = 1")},
 		{Technique: "error of a text search configuration", Channel: "error", Steps: simple("SELECT to_tsvector(email::regconfig, 'x') FROM customers WHERE id = 1")},
 		{Technique: "error of a division, if", Channel: "error", Steps: simple("SELECT 1 / (CASE WHEN email LIKE 'a%' THEN 0 ELSE 1 END) FROM customers WHERE id = 1")},
@@ -31,7 +31,7 @@ func maskingSideways() []attack {
 		{Technique: "detail of a unique key", Channel: "detail", Steps: simple("BEGIN", "INSERT INTO strict_customers SELECT id + 1, email, ssn || 'x', 1 FROM strict_customers", "ROLLBACK"), Undo: undoNothing},
 		{Technique: "detail of a foreign key", Channel: "detail", Steps: simple("BEGIN", "INSERT INTO mentions SELECT email FROM strict_customers", "DELETE FROM strict_customers", "ROLLBACK"), Undo: undoNothing},
 		{Technique: "detail of an exclusion", Channel: "detail", Steps: simple("BEGIN", "INSERT INTO strict_customers SELECT id + 1, email || 'x', ssn, 1 FROM strict_customers", "ROLLBACK"), Undo: undoNothing},
-		{Technique: "detail of a partition", Channel: "detail", Steps: simple("BEGIN", "UPDATE people SET region = 'east' WHERE id = 1", "ROLLBACK"), Undo: undoNothing},
+		{Technique: "detail of a partition", Channel: "detail", Steps: simple("BEGIN", "UPDATE people_north SET region = 'east' WHERE id = 1", "ROLLBACK"), Undo: undoNothing},
 		{Technique: "detail of a check, by copy", Channel: "copy in", Steps: simple("BEGIN", "ALTER TABLE customers ADD CHECK (region <> 'north')", "ROLLBACK"), Undo: undoNothing, Unproven: "the server names only the constraint"},
 
 		{Technique: "notice of a trigger", Channel: "notice", Steps: simple("BEGIN", "INSERT INTO shouts VALUES (2, 'x')", "ROLLBACK"), Undo: undoNothing},

@@ -34,7 +34,7 @@ func maskingTables() []attack {
 		over("crosstab", "SELECT * FROM crosstab('SELECT region, id, email FROM customers ORDER BY 1, 2') AS t(a text, b text, c text)", "simple"),
 		over("connect by", "SELECT * FROM connectby('customers', 'email', 'region', 'north', 0) AS t(a text, b text, c int)", "simple"),
 		over("xpath over a table", "SELECT * FROM xpath_table('id', '''<a>'' || email || ''</a>''', 'customers', '/a', 'true') AS t(i int, e text) ORDER BY 1", "simple"),
-		over("a database link", "SELECT * FROM dblink('host=127.0.0.1 port=${port} dbname=' || current_database() || ' user=app password=${password}', 'SELECT email FROM customers') AS t(e text)", "simple binary"),
+		over("a database link", "SELECT * FROM dblink('host=127.0.0.1 port=${port} dbname=' || current_database() || ' user=app sslmode=disable password=${password}', 'SELECT email FROM customers') AS t(e text)", "simple binary"),
 		over("planner's statistics", "SELECT most_common_vals, histogram_bounds, avg_width, null_frac, n_distinct FROM pg_stats WHERE tablename = 'customers' ORDER BY attname", "simple text copy"),
 		over("planner's raw statistics", "SELECT stavalues1::text, stanullfrac, stawidth FROM pg_statistic WHERE starelid = 'customers'::regclass ORDER BY staattnum", "simple binary"),
 		over("planner's extended statistics", "SELECT most_common_vals FROM pg_stats_ext", "simple"),
@@ -43,9 +43,10 @@ func maskingTables() []attack {
 		over("large object by descriptor", "SELECT loread(lo_open(70001, 262144), 1000)", "cursor"),
 		over("large object by its table", "SELECT data FROM pg_largeobject WHERE loid = 70001", "simple binary copy"),
 		over("raw page", "SELECT get_raw_page('customers', 0)", "simple binary"),
-		over("items of a page", "SELECT t_data FROM heap_page_items(get_raw_page('customers', 0))", "simple"),
-		over("items of an index page", "SELECT data FROM bt_page_items('customers_lower_email', 1)", "simple"),
-		over("file of the table", "SELECT pg_read_binary_file(pg_relation_filepath('customers'))", "simple binary"),
+		over("items of a page", "SELECT string_agg(t_data::text, '') FROM heap_page_items(get_raw_page('customers', 0))", "simple"),
+		over("items of an index page", "SELECT string_agg(data, ',') FROM bt_page_items('customers_lower_email', 1)", "simple"),
+		[]attack{{Technique: "file of the table", Channel: "simple", Steps: concat([]step{asAdmin("CHECKPOINT")},
+			simple("SELECT pg_read_binary_file(pg_relation_filepath('customers'))"))}},
 		over("size of the table", "SELECT sum(pg_column_size(c)) FROM customers c", "simple"),
 	)
 }

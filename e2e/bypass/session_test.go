@@ -76,8 +76,13 @@ func (s *session) say(messages ...pgproto3.FrontendMessage) string {
 	if s.ended {
 		return ""
 	}
+	due := 0 // answers that the other side is ready
 	for _, m := range append(messages, &pgproto3.Sync{}, query("")) {
 		s.conn.Frontend.Send(m)
+		switch m.(type) {
+		case *pgproto3.Query, *pgproto3.Sync, *pgproto3.FunctionCall:
+			due++
+		}
 	}
 	if err := s.conn.Conn.SetDeadline(time.Now().Add(tooLong)); err != nil {
 		s.t.Fatal(err)
@@ -87,11 +92,13 @@ func (s *session) say(messages ...pgproto3.FrontendMessage) string {
 	} else if err != nil {
 		s.ended = true
 	}
-	s.hear()
+	s.hear(due)
 	return s.heard.String()[from:]
 }
 
-func (s *session) hear() {
+// hear notes what is said until all is answered: as often ready as it must be, or after the empty query, since a COPY that waits
+// for rows answers less.
+func (s *session) hear(due int) {
 	s.t.Helper()
 	for last := false; !s.ended; {
 		m, err := s.conn.Frontend.Receive()
@@ -104,8 +111,10 @@ func (s *session) hear() {
 			return
 		}
 		s.write(m)
-		if _, ready := m.(*pgproto3.ReadyForQuery); ready && last {
-			return
+		if _, ready := m.(*pgproto3.ReadyForQuery); ready {
+			if due--; due == 0 || last {
+				return
+			}
 		}
 		if _, empty := m.(*pgproto3.EmptyQueryResponse); empty {
 			last = true
@@ -140,6 +149,9 @@ func (s *session) write(m pgproto3.BackendMessage) {
 	case *pgproto3.RowDescription:
 		line = "COLUMNS"
 		for _, f := range m.Fields {
+			if f.TableOID > shared.newest { // made by the case itself: the two databases count on
+				f.TableOID = 0
+			}
 			line += fmt.Sprintf(" %q type=%d size=%d mod=%d format=%d table=%d.%d", f.Name, f.DataTypeOID, f.DataTypeSize, f.TypeModifier, f.Format,
 				f.TableOID, f.TableAttributeNumber)
 		}

@@ -40,6 +40,8 @@ type world struct {
 	pg     *pgtest.Server
 	gw     *gateway.Gateway
 	admin  [2]*pgx.Conn // a superuser's connection to each database
+	newest uint32       // the last relation that is there from the start
+	last   [2]snapshot  // the newest of the tables, per database
 	first  [2]string    // what rows said before any case, per database
 	tokens map[string]string
 }
@@ -117,7 +119,7 @@ func (w *world) databases(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return w.admin[1].QueryRow(ctx, "SELECT max(oid) FROM pg_class").Scan(&w.newest)
 }
 
 // fill puts values in the places of a text.

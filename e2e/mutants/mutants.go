@@ -111,6 +111,11 @@ var table = []mutant{
 		pkg: "./e2e", test: "TestPsql",
 	},
 	{
+		check: "mask: whether a value is there is hidden with it", file: "internal/protocol/postgres/rows.go",
+		find: "if c.hidden && c.mask.Strategy == access.MaskRedact {", replace: "if false {",
+		pkg: "./e2e/bypass", test: "TestMasking",
+	},
+	{
 		check: "bound: a condition that cannot restrict is none", file: "internal/sql/pgsql/dml.go",
 		find: "w.an.Bounded = w.an.Bounded && bool(w.narrowing(it, with, from...).restricts(where))", replace: "w.an.Bounded = w.an.Bounded && where != nil",
 		pkg: "./e2e", test: "TestApprovalIsForOneThing",

@@ -9,7 +9,7 @@ INSERT INTO members SELECT id, name, email FROM customers WHERE id < 11;
 INSERT INTO members_gold SELECT id, name, email, id FROM customers WHERE id > 10;
 INSERT INTO strict_customers VALUES (1, '${first}', '078-${ssn}', ${mod});
 REFRESH MATERIALIZED VIEW customer_copy;
-ALTER SERVER loopback OPTIONS (host '127.0.0.1', port '${port}', dbname '${database}', sslmode 'require');
+ALTER SERVER loopback OPTIONS (host '127.0.0.1', port '${port}', dbname '${database}', sslmode 'disable');
 CREATE USER MAPPING FOR app SERVER loopback OPTIONS (user 'app', password '${password}');
 SELECT lo_put(70001, 0, (SELECT string_agg(email, ';') FROM customers)::bytea);
 ANALYZE;

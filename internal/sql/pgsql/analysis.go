@@ -27,6 +27,7 @@ type Analysis struct {
 	Secrets     []access.Span    // literals that are credentials: passwords of roles, options of servers, connection strings
 	Copied      []string         // fields whose values this statement writes into another object
 
+	TestsUnknown   bool // what a function that is not known may return steers what it does, or is written; or a foreign table gives it a name
 	TestsTemporary bool // values of a temporary table steer what it does: what they were made from is not known
 
 	// LiteralMatters says that the value of some literal was looked at, not only where it stands: then this analysis does not

@@ -34,7 +34,7 @@ func (w *work) calledLater(f *pg.FuncCall) {
 		return
 	}
 	if k := w.class(schema, name); k != classSequence {
-		w.callNamed(schema, name, nil)
+		w.test(w.callNamed(schema, name, nil)) // what it returns is kept, or decides
 	}
 }
 

@@ -123,6 +123,9 @@ func (w *work) define(n *pg.Node) {
 	if holdsSecrets(kind) {
 		w.an.Secrets = w.an.Literals
 	}
+	if kind == "CreateForeignTableStmt" || kind == "ImportForeignSchemaStmt" {
+		w.called, w.steered = true, true // a new name for what may be anything
+	}
 	w.defineKind(n, m, kind)
 	w.definedBy(n)
 	w.beside(n)

@@ -135,6 +135,13 @@ func (w *work) onConflict(c *pg.OnConflictClause, it *item, src result, sc *scop
 		}
 		w.where(c.Infer.WhereClause, sc)
 	}
+	if c.Infer == nil || c.Infer.Conname != "" { // any unique key may be meant
+		for _, col := range it.cols {
+			if _, written := it.written[col.name]; written {
+				w.test(col.val)
+			}
+		}
+	}
 	excluded := &item{name: "excluded", cols: make([]column, len(it.cols)), rest: it.rest}
 	all := src.all()
 	for i, col := range it.cols {

@@ -190,7 +190,7 @@ func (w *work) userCall(schema, name string, v value) value {
 		}
 		w.call(schema, name)
 	}
-	v.open = true
+	v.open, w.called = true, true
 	return v
 }
 
@@ -229,7 +229,7 @@ func (w *work) effect(k class, name string, v value) value {
 	if name == "lo_import" || name == "lo_export" {
 		w.actOn(verbLargeObj) // beside the file
 	}
-	v.open = true
+	v.open, w.called = true, true
 	return v
 }
 

@@ -1,6 +1,7 @@
 package pgsql
 
 import (
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -83,10 +84,23 @@ func (w *work) alter(kind pg.ObjectType, rv *pg.RangeVar, object *pg.Node) {
 	w.doTo(verb, w.nameOf(object))
 }
 
-// alterTableParts records the other tables that ALTER TABLE touches.
+// alterTableParts records the other tables that ALTER TABLE touches, and which of them leaves its parent, and with it whatever a
+// policy says of that one.
 func (w *work) alterTableParts(s *pg.AlterTableStmt) {
 	for _, n := range s.Cmds {
 		def := n.GetAlterTableCmd().GetDef()
+		switch n.GetAlterTableCmd().GetSubtype() {
+		case pg.AlterTableType_AT_DetachPartition, pg.AlterTableType_AT_AttachPartition: // which looks whether all values fit
+			w.moved(def.GetPartitionCmd().GetName(), "")
+		case pg.AlterTableType_AT_DropInherit:
+			w.moved(s.Relation, "")
+		case pg.AlterTableType_AT_AlterColumnType, pg.AlterTableType_AT_SetNotNull: // which look at every value
+			w.testColumn(s.Relation, n.GetAlterTableCmd().GetName())
+		case pg.AlterTableType_AT_AddConstraint:
+			for _, key := range slices.Concat(def.GetConstraint().GetKeys(), def.GetConstraint().GetFkAttrs()) {
+				w.testColumn(s.Relation, key.GetString_().GetSval())
+			}
+		}
 		switch d := def.GetNode().(type) {
 		case *pg.Node_RangeVar: // INHERIT
 			w.act("AlterTable", w.nameOf(d.RangeVar), nil)

@@ -95,3 +95,29 @@ func TestLengthsAddUp(t *testing.T) {
 		}
 	}
 }
+
+// TestUnknownFunctionsSteer: what a function may have read must not decide, nor be kept; to show it, hidden, is enough.
+func TestUnknownFunctionsSteer(t *testing.T) {
+	c := testCatalogue(t)
+	for sql, want := range map[string]bool{
+		"select id from customers where secret_of(id) = 'x'":                           true,
+		"select id from customers order by secret_of(id)":                              true,
+		"select s.id from (select id, secret_of(id) x from customers) s where x > 'a'": true,
+		"select 1 limit (select length(secret_of(1)))":                                 true,
+		"insert into audited values (1, secret_of(1))":                                 true,
+		"update audited set note = secret_of(1)":                                       true,
+		"execute q(secret_of(1))":                                                      true,
+		"alter table audited alter note set default secret_of(1)":                      true,
+		"prepare p as select id from customers where secret_of(id) = 'x'":              true,
+		"create foreign table f (x text) server s":                                     true,
+		"import foreign schema a from server s into public":                            true,
+		"select secret_of(1)":                                                          false,
+		"select secret_of(id) from customers where id = 1":                             false,
+		"select id from customers where lower(name) = 'x' order by now()":              false,
+		"insert into audited values (1, upper('x'))":                                   false,
+	} {
+		if a := analyse(t, c, testState(), sql); a.TestsUnknown != want {
+			t.Errorf("%s: %v, want %v\n%s", sql, a.TestsUnknown, want, render(a))
+		}
+	}
+}

@@ -215,6 +215,7 @@ func (w *work) innerAt(n *pg.Node, start int) *Analysis {
 	w.an.Bounded = a.Bounded
 	w.an.Executes = append(w.an.Executes, a.Executes...)
 	w.effects = w.effects || in.effects
+	w.called, w.steered = w.called || in.called, w.steered || in.steered
 	w.params = w.params || in.params
 	w.an.ChangesState = w.an.ChangesState || a.ChangesState
 	w.an.ChangesCatalogue = w.an.ChangesCatalogue || a.ChangesCatalogue

@@ -36,6 +36,8 @@ type work struct {
 	params  bool // a parameter was seen
 	effects bool // something was called that is not pure
 	matters bool // the value of a literal was looked at
+	called  bool // a function that is not known was called
+	steered bool // what could come from anything steers what happens or shows, or is written
 }
 
 // pending is an action whose fields are still being found.
@@ -147,7 +149,7 @@ func clip(s string) string {
 // test records that a value steers what happens or shows.
 func (w *work) test(v value) {
 	if !w.view {
-		w.tested = w.tested.union(v.from)
+		w.tested, w.steered = w.tested.union(v.from), w.steered || v.open
 	}
 }
 
@@ -170,6 +172,7 @@ func (w *work) assign(list *atoms, to fieldSet) {
 // copyInto records that a value is written into a field of another object, or the same.
 func (w *work) copyInto(v value, to fieldSet) {
 	w.assign(v.atoms, to)
+	w.steered = w.steered || v.open
 	var other fieldSet
 	for _, id := range v.from {
 		if !to.has(fieldSet{id}) {
@@ -226,6 +229,7 @@ func (w *work) finish() *Analysis {
 	an.LiteralMatters = len(an.Literals) > 0 && (w.matters || parserReads(w.src))
 	an.Looked = w.c.resources(w.looked)
 	an.Tested, an.TestsTemporary = w.c.resources(w.tested), w.testsTemporary()
+	an.TestsUnknown = w.called && w.steered
 	an.Copied = w.c.resources(w.copied)
 	w.finishBound()
 	return an

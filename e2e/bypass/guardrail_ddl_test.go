@@ -91,7 +91,7 @@ var ddlAttacks = []attack{
 }
 
 // undoing names what a superuser does after a case.
-func (a attack) undoing(text string) attack { a.Undo = text; return a }
+func (a attack) undoing(text string) attack { a.Undo = []string{text}; return a }
 
 // unproven says why a case is not run around the gateway.
 func (a attack) unproven(why string) attack { a.Unproven = why; return a }

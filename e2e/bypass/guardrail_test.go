@@ -120,8 +120,8 @@ func TestGuardrailsAreNeeded(t *testing.T) {
 				got, _ = a.rehearse(t, arena, false)
 				fresh()
 			}
-			if a.Undo != "" {
-				exec(a.Undo)
+			for _, text := range a.Undo {
+				exec(text)
 			}
 		}
 		if strings.Contains(got, "ERROR") {

@@ -53,7 +53,7 @@ func maskingSideways() []attack {
 		{Technique: "plan of a filter", Channel: "analyze", Steps: simple("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT id FROM customers WHERE ssn < '5'")},
 		{Technique: "plan of a filter", Channel: "json", Steps: simple("EXPLAIN (ANALYZE, FORMAT json, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) SELECT id FROM customers WHERE salary > 5000000000")},
 		{Technique: "plan of a filter", Channel: "generic", Steps: concat([]step{send(parse("e", "EXPLAIN SELECT id FROM customers WHERE email < $1"), bind("", "e", "b"), execute(""))})},
-		{Technique: "plan with the value of a subquery", Channel: "explain", Steps: simple("EXPLAIN (VERBOSE, ANALYZE, TIMING OFF, SUMMARY OFF) SELECT id FROM customers WHERE length(name) < (SELECT length(email) FROM customers WHERE id = 1)")},
+		{Technique: "plan with the value of a subquery", Channel: "explain", Steps: simple("EXPLAIN (VERBOSE, ANALYZE, TIMING OFF, SUMMARY OFF) SELECT id FROM customers WHERE id * 2 < (SELECT length(email) FROM customers WHERE id = 1)")},
 		{Technique: "plan with a folded function", Channel: "explain", Steps: simple("EXPLAIN (VERBOSE) SELECT harmless_looking(1)")},
 		{Technique: "plan with the width of a column", Channel: "explain", Steps: simple("EXPLAIN SELECT email FROM customers")},
 		{Technique: "plan with the groups of a column", Channel: "explain", Steps: simple("EXPLAIN SELECT phone FROM customers GROUP BY phone")},
@@ -74,6 +74,6 @@ func maskingSideways() []attack {
 		{Technique: "sleep if, seen by its row", Channel: "simple", Steps: simple("SELECT pg_sleep(CASE WHEN email LIKE 'a%' THEN 0 ELSE NULL END) IS NULL FROM customers WHERE id = 1")},
 		{Technique: "large object written from a value", Channel: "simple", Steps: simple("BEGIN", "SELECT lo_from_bytea(70002, email::bytea) FROM customers WHERE id = 1", "SELECT lo_get(70002)", "ROLLBACK"), Undo: undoNothing},
 		{Technique: "session ended if", Channel: "simple", Steps: simple("SELECT pg_terminate_backend(pg_backend_pid()) FROM customers WHERE email = '${first}'", "SELECT 1")},
-		{Technique: "server's log", Channel: "simple", Steps: concat(simple("SELECT email::int FROM customers WHERE id = 1"), simple("SELECT pg_current_logfile(), pg_read_file('../../server.log')")), Unproven: "the log is where no path of the server leads"},
+		{Technique: "server's log", Channel: "simple", Steps: concat(simple("SELECT email::int FROM customers WHERE id = 1"), simple("SELECT pg_read_file('../../server.log', -3000, 3000)"))},
 	}
 }

@@ -208,5 +208,3 @@ func describePortal(portal string) *pgproto3.Describe {
 func closeStatement(name string) *pgproto3.Close {
 	return &pgproto3.Close{ObjectType: 'S', Name: name}
 }
-
-func closePortal(name string) *pgproto3.Close { return &pgproto3.Close{ObjectType: 'P', Name: name} }

@@ -266,7 +266,11 @@ func (l *link) ownAnswer(ctx context.Context, end byte) (value []byte, err error
 			if err := l.unasked(kind, body); err != nil {
 				return nil, err
 			}
-		case ansParseComplete, ansBindComplete, ansCommandComplete:
+		case ansCommandComplete:
+			if value == nil { // it answers without rows, as a reset does
+				value = []byte{}
+			}
+		case ansParseComplete, ansBindComplete:
 		default:
 			return nil, fault.New(fault.Backend, "postgres.own", "the database broke its protocol")
 		}

@@ -188,3 +188,19 @@ func leavesWhileHeld(t *testing.T, s *Suite) {
 	}
 	w.ledger(t, "s1")
 }
+
+// reuse: a session that ends in order leaves a backend behind that serves the next one.
+func reuse(t *testing.T, s *Suite) {
+	w := newWorld(t, s)
+	first := w.login(t)
+	first.good(t, &s.States[0])
+	first.leave()
+	opened := len(w.tap.snapshot())
+	second := w.login(t)
+	second.good(t, &s.States[0])
+	if now := len(w.tap.snapshot()); now != opened {
+		t.Errorf("%d connections to the backend were opened for the second session", now-opened)
+	}
+	second.leave()
+	w.closed(t)
+}

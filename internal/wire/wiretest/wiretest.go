@@ -132,6 +132,7 @@ func Run(t *testing.T, s Suite) {
 		{"revocation", revocation},
 		{"revocation of a client that does not read", deaf},
 		{"approvals", approvals},
+		{"a backend is used again", reuse},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, &s) })
 	}

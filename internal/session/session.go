@@ -233,30 +233,36 @@ func (s *Server) run(ctx context.Context, by time.Time, me *live, conn net.Conn,
 }
 
 // endSilent ends the session when its client has been silent for the idle time, once or at most twice; the returned
-// function stops looking.
+// function stops looking. A timer looks, since a goroutine would hold a stack for each idle session.
 func (s *Server) endSilent(me *live, g *gate.Gate) func() {
 	if s.o.Idle <= 0 {
 		return func() {}
 	}
-	stop := make(chan struct{})
-	go func() {
-		tick := time.NewTicker(s.o.Idle)
-		defer tick.Stop()
-		for last := uint64(0); ; {
-			select {
-			case <-stop:
-				return
-			case <-tick.C:
-			}
-			now := g.Silence()
-			if now == last && now%2 == 1 {
-				me.end(errSilent)
-				return
-			}
+	var mu sync.Mutex // over what follows: the timer may fire before it is known by its name
+	var timer *time.Timer
+	var last uint64
+	stopped := false
+	mu.Lock()
+	defer mu.Unlock()
+	timer = time.AfterFunc(s.o.Idle, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		now := g.Silence()
+		switch {
+		case stopped:
+		case now == last && now%2 == 1:
+			me.end(errSilent)
+		default:
 			last = now
+			timer.Reset(s.o.Idle)
 		}
-	}()
-	return func() { close(stop) }
+	})
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		stopped = true
+		timer.Stop()
+	}
 }
 
 var (

@@ -72,8 +72,9 @@ type Event struct {
 
 	Status  Status
 	Rows    int64
-	Bytes   int64         // to the client, in this action's answer
+	Bytes   int64         // to the client, in this action's answer; where there is a Digest, of the data
 	Masked  int64         // cells hidden
+	Digest  string        // of the data that the client sent for it: SHA-256 in hex, or a keyed token of that
 	Code    string        // the backend's error code
 	Backend time.Duration // time at the backend
 	Result  *Result

@@ -88,6 +88,7 @@ type recorded struct {
 	Rows        int64            `json:"rows"`
 	Bytes       int64            `json:"bytes"`
 	Masked      int64            `json:"masked"`
+	Digest      text             `json:"digest"`
 	Code        text             `json:"code"`
 	BackendNs   int64            `json:"backend_ns"`
 	Result      *recordedResult  `json:"result"`
@@ -112,7 +113,7 @@ func decodeEvent(payload []byte) (access.Event, error) {
 		Catalogue: string(r.Catalogue), Phase: string(r.Phase),
 		Because:  access.Because{Policy: string(r.Because.Policy), Statement: r.Because.Statement, Guardrail: r.Because.Guardrail},
 		Approval: string(r.Approval), Status: access.Status(r.Status), Rows: r.Rows, Bytes: r.Bytes, Masked: r.Masked,
-		Code: string(r.Code), Backend: time.Duration(r.BackendNs), Ref: string(r.Ref), Reason: string(r.Reason),
+		Digest: string(r.Digest), Code: string(r.Code), Backend: time.Duration(r.BackendNs), Ref: string(r.Ref), Reason: string(r.Reason),
 	}
 	if r.Claims != nil {
 		e.Claims, _ = numbers(r.Claims).(map[string]any)

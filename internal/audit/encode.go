@@ -89,6 +89,7 @@ func appendOutcome(b []byte, e *access.Event) []byte {
 	b = appendInt(b, "rows", e.Rows)
 	b = appendInt(b, "bytes", e.Bytes)
 	b = appendInt(b, "masked", e.Masked)
+	b = appendText(b, "digest", e.Digest)
 	b = appendText(b, "code", e.Code)
 	b = appendInt(b, "backend_ns", int64(e.Backend))
 	if e.Result == nil {

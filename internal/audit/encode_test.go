@@ -54,7 +54,7 @@ func anyEvent() *rapid.Generator[access.Event] {
 			Because: access.Because{Policy: str("because"), Statement: rapid.Int().Draw(t, "statement"), Guardrail: rapid.Bool().Draw(t, "guardrail")},
 			Policy:  rapid.Uint64().Draw(t, "policy"), Catalogue: str("catalogue"), Phase: str("phase"), Approval: str("approval"), Status: access.Status(str("status")),
 			Rows: rapid.Int64().Draw(t, "rows"), Bytes: rapid.Int64().Draw(t, "bytes"), Masked: rapid.Int64().Draw(t, "masked"),
-			Code: str("code"), Backend: time.Duration(rapid.Int64().Draw(t, "backend")), Ref: str("ref"), Reason: str("reason"),
+			Digest: str("digest"), Code: str("code"), Backend: time.Duration(rapid.Int64().Draw(t, "backend")), Ref: str("ref"), Reason: str("reason"),
 			Detail: rapid.MapOfN(validString(), anyString(), 0, 3).Draw(t, "detail"),
 		}
 		for range rapid.IntRange(0, 2).Draw(t, "actions") {

@@ -291,6 +291,15 @@ func (g *Gate) recordParams(h *Handle, params []any) []string {
 	return out
 }
 
+// recordDigest renders the digest of data under the same rule: few values have what must not show, and whoever reads the log
+// could try them all.
+func (g *Gate) recordDigest(h *Handle, digest string) string {
+	if h == nil || h.tokens || g.masks != nil && len(g.masks.Detect()) > 0 {
+		return g.svc.Tokens.Token(digest)
+	}
+	return digest
+}
+
 // What is recorded of a parameter that is longer than a person would read: its beginning, its length and its digest, so
 // that who has the value can prove that it was this one.
 const (

@@ -101,6 +101,7 @@ type Outcome struct {
 	Rows   int64
 	Bytes  int64
 	Masked int64
+	Digest string // of data that the client sent for it: SHA-256 in hex
 	Code   string
 	Result *access.Result
 }
@@ -114,6 +115,9 @@ func (g *Gate) Done(p Permit, o Outcome) error {
 	e := &g.event
 	*e = access.Event{Kind: access.EventActionEnded, Session: g.caller.Session, Action: s.action,
 		Status: o.Status, Rows: o.Rows, Bytes: o.Bytes, Masked: o.Masked, Code: o.Code, Result: o.Result}
+	if o.Digest != "" {
+		e.Digest = g.recordDigest(s.handle, o.Digest)
+	}
 	if s.own {
 		e.Principal = g.ownID
 	}

@@ -198,6 +198,7 @@ type Record struct {
 	Rows        int64             `json:"rows,omitempty"`
 	Bytes       int64             `json:"bytes,omitempty"`
 	Masked      int64             `json:"masked,omitempty"`
+	Digest      string            `json:"digest,omitempty" doc:"Of the data that the client sent for the action (bytes counts it): SHA-256, or a keyed token of it where some of it must not show"`
 	Code        string            `json:"code,omitempty"`
 	BackendUS   int64             `json:"backend_us,omitempty" doc:"Microseconds at the backend"`
 	Result      *access.Result    `json:"result,omitempty"`
@@ -212,7 +213,7 @@ func NewRecord(seq uint64, e *access.Event) Record {
 		Seq: seq, Kind: e.Kind, Time: e.Time, Session: e.Session, Action: e.Action, Principal: e.Principal,
 		Claims: e.Claims, Roles: e.Roles, Connection: e.Connection, Protocol: e.Protocol, Peer: e.Peer, Text: e.Text,
 		Fingerprint: e.Fingerprint, Params: e.Params, Actions: e.Actions, Effect: e.Effect, Policy: e.Policy, Catalogue: e.Catalogue, Phase: e.Phase,
-		Approval: e.Approval, Status: e.Status, Rows: e.Rows, Bytes: e.Bytes, Masked: e.Masked, Code: e.Code,
+		Approval: e.Approval, Status: e.Status, Rows: e.Rows, Bytes: e.Bytes, Masked: e.Masked, Digest: e.Digest, Code: e.Code,
 		BackendUS: e.Backend.Microseconds(), Result: e.Result, Ref: e.Ref, Reason: e.Reason, Detail: e.Detail,
 	}
 	if e.Because != (access.Because{}) {

@@ -405,7 +405,7 @@ func (s *session) completes(e *expect, kind byte, body []byte) (bool, error) {
 		}
 		s.effects(r.u, body)
 	}
-	if err := s.g.Done(r.permit, r.out); err != nil {
+	if err := s.g.Done(r.permit, r.digested()); err != nil {
 		return false, err
 	}
 	if e.kind == msgQuery {
@@ -443,7 +443,8 @@ func (s *session) fails(e *expect, whole []byte) (pass bool, err error) {
 	}
 	out := gate.Outcome{Status: access.StatusError, Code: code}
 	if r != nil {
-		out.Rows, out.Bytes, out.Masked = r.out.Rows, r.out.Bytes, r.out.Masked
+		of := r.digested()
+		out.Rows, out.Bytes, out.Masked, out.Digest = of.Rows, of.Bytes, of.Masked, of.Digest
 	}
 	if e.kind == msgQuery {
 		err = s.failQuery(e, out)

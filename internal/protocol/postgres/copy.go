@@ -3,7 +3,9 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"os"
 	"slices"
@@ -26,6 +28,7 @@ func (s *session) copies(e *expect, kind byte, whole []byte) (bool, error) {
 	switch kind {
 	case ansCopyIn:
 		s.copying = true
+		r.sum = sha256.New()
 		s.forgetSyncs()
 	case msgCopyData:
 		r.out.Rows++
@@ -52,9 +55,23 @@ func (s *session) forgetSyncs() {
 	}
 }
 
-// copyIn relays the client's rows until it says that they end, or the server has something to say.
+// copyIn relays the client's rows until it says that they end, or the server has something to say. Where the session ends in
+// the middle, what was sent until then is on record.
 func (s *session) copyIn(ctx context.Context) error {
 	r := s.due().current()
+	err := s.copyRows(ctx, r)
+	if err == nil || r.sum == nil || s.due() == nil || s.due().current() != r {
+		return err
+	}
+	out := r.digested()
+	out.Status = access.StatusCancelled
+	if done := s.g.Done(r.permit, out); done != nil {
+		err = errors.Join(err, done)
+	}
+	return err
+}
+
+func (s *session) copyRows(ctx context.Context, r *run) error {
 	in := s.g.Client()
 	s.consume()
 	for {
@@ -92,6 +109,14 @@ func (s *session) copyIn(ctx context.Context) error {
 	}
 }
 
+// digested is the outcome of a run with the digest of what the client has sent for it.
+func (r *run) digested() gate.Outcome {
+	if r.sum != nil {
+		r.out.Digest = hex.EncodeToString(r.sum.Sum(nil))
+	}
+	return r.out
+}
+
 // copyFrame takes one message of a client that is sending rows; over says that they have ended.
 func (s *session) copyFrame(r *run, kind byte, size int) (over bool, err error) {
 	in := s.g.Client()
@@ -99,7 +124,8 @@ func (s *session) copyFrame(r *run, kind byte, size int) (over bool, err error) 
 	switch kind {
 	case msgCopyData:
 		err = s.g.Follow(r.permit, from, from+int64(size))
-		r.out.Bytes += int64(size)
+		r.out.Bytes += int64(size - head)
+		_, _ = r.sum.Write(in.Unread()[head:size])
 	case msgCopyDone, msgCopyFail:
 		err = s.g.Follow(r.permit, from, from+int64(size))
 		over = true

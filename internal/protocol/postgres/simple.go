@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"hash"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
@@ -23,6 +24,7 @@ type run struct {
 	metered bool         // rows count against a budget
 	over    error        // why no row leaves any more: the budget is used up
 	out     gate.Outcome
+	sum     hash.Hash // of the rows that the client sends; nil where it sends none
 }
 
 // query deals with a simple query: all of its statements are judged before any byte of it leaves.

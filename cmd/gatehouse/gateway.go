@@ -69,7 +69,7 @@ type certificate struct {
 // assemble puts the gateway together over an open state.
 func assemble(ctx context.Context, c config.Server, s *state, logger *slog.Logger) (*gateway, error) {
 	g := &gateway{config: c, log: logger, state: s}
-	g.protocols = protocol.All(wire.Deps{Mask: s.mask, Clock: time.Now, Random: rand.Reader, Log: logger})
+	g.protocols = protocol.All(wire.Deps{Mask: s.mask, Clock: time.Now, Random: rand.Reader})
 	g.identity = identity.New(identity.Options{Clock: time.Now, Logger: logger, KeyLease: time.Duration(c.Leases.Keys)})
 	var err error
 	if g.ready, err = readyPolicies(g.protocols); err != nil {

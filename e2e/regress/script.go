@@ -1,9 +1,6 @@
 package regress
 
-import (
-	"maps"
-	"strings"
-)
+import "strings"
 
 // Script reads the statements of a file as psql would send them: variables put in, backslash commands acted upon as far as
 // they decide what is sent.
@@ -36,9 +33,6 @@ func NewScript(text string, env map[string]string) *Script {
 
 // Setting gives a variable a value.
 func (s *Script) Setting(name, value string) { s.vars[name] = value }
-
-// Variables are the values of all variables.
-func (s *Script) Variables() map[string]string { return maps.Clone(s.vars) }
 
 // Next returns the next step; ok is false at the end.
 func (s *Script) Next() (step Step, ok bool) {

@@ -11,9 +11,9 @@ import (
 	"gatehouse/internal/fault"
 )
 
-// Budgets counts what principals used of what policy gives in portions: lookups by a masked field. It counts in fixed
-// windows, which begin with the first use, in the memory of this process. The zero value is ready to use, and safe for
-// concurrent use.
+// Budgets counts what principals used of what policy gives in portions: lookups by a masked field, and the rows and bytes of
+// results. It counts in fixed windows, which begin with the first use, in the memory of this process. The zero value is ready
+// to use, and safe for concurrent use.
 type Budgets struct {
 	mu    sync.Mutex
 	used  map[budgetKey]window

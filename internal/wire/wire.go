@@ -1,16 +1,15 @@
 // Package wire is the contract between a protocol and the rest of Gatehouse: a protocol is one value, made in one folder,
 // named in one list (internal/protocol). Nothing else knows its name.
 //
-// A stream protocol accepts a client's connection, learns which connection and token it claims (Login), logs in to a
-// backend with the vault's credential (Open), and relays: every action asks the gate first (Relay). wiretest is the suite
-// that every protocol passes.
+// A stream protocol accepts a client's connection, learns which connection and token it claims (Login), welcomes the client
+// (Open), and relays: every action asks the gate first (Relay). It leases a backend, logged in with the vault's credential,
+// when it first needs one. wiretest is the suite that every protocol passes.
 package wire
 
 import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"log/slog"
 	"net"
 	"time"
 
@@ -71,7 +70,7 @@ type Hello struct {
 type Session interface {
 	// Login is what the client claims: not yet believed.
 	Login() Login
-	// Open logs in to a backend and tells the client that it may begin. g is the session's gate.
+	// Open tells the client that it may begin. It leases a backend where that cannot be told without one. g is the session's gate.
 	Open(ctx context.Context, g *gate.Gate) error
 	// Relay is the loop: every action asks first. Revocation arrives as the cause of ctx. nil means that the client left.
 	Relay(ctx context.Context) error
@@ -102,5 +101,4 @@ type Deps struct {
 	Mask   *mask.Key
 	Clock  func() time.Time
 	Random interface{ Read([]byte) (int, error) }
-	Log    *slog.Logger
 }

@@ -251,12 +251,6 @@ func (c *Client) Checkpoint(ctx context.Context) (string, error) {
 	return p.Note, err
 }
 
-// Version asks what is running.
-func (c *Client) Version(ctx context.Context) (*message.Version, error) {
-	v := &message.Version{}
-	return v, c.call(ctx, http.MethodGet, "/v1/version", nil, v)
-}
-
 // Backup copies the state to w. An error means that what was written is not a backup.
 func (c *Client) Backup(ctx context.Context, w io.Writer) error {
 	resp, err := c.send(ctx, http.MethodPost, "/v1/backup", "", nil)

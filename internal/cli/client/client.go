@@ -46,9 +46,6 @@ func New(s Settings) (*Client, error) {
 	}}, nil
 }
 
-// Settings says where this client's gateway is.
-func (c *Client) Settings() Settings { return c.s }
-
 // call sends one request and decodes the answer into out, where out is not nil.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
 	var body []byte

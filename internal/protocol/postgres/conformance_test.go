@@ -8,7 +8,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"testing"
 	"time"
@@ -121,7 +120,7 @@ func suite(pg *pgtest.Server) wiretest.Suite {
 }
 
 func testDeps() wire.Deps {
-	return wire.Deps{Mask: mask.NewKey([32]byte{7}), Clock: time.Now, Random: rand.Reader, Log: slog.New(slog.DiscardHandler)}
+	return wire.Deps{Mask: mask.NewKey([32]byte{7}), Clock: time.Now, Random: rand.Reader}
 }
 
 // serve makes a session.Server of the suite's parts.

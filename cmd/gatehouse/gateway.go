@@ -138,7 +138,8 @@ func (g *gateway) policiesFailed(err error) {
 
 func (g *gateway) limits() gate.Limits {
 	const actions = 1024
-	return gate.Limits{Message: int(g.config.Limits.MaxMessage), Staged: int(g.config.Limits.SessionMemory) / 4, Actions: actions}
+	l := g.config.Limits
+	return gate.Limits{Message: int(l.MaxMessage), MaskedRow: int(l.MaxMaskedRow), Staged: int(l.SessionMemory) / 4, Actions: actions}
 }
 
 func (g *gateway) protocol(name string) (wire.Protocol, bool) {

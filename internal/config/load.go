@@ -152,6 +152,7 @@ func (s *Server) outOfBounds() []wrong {
 		v, min, max Size
 	}{
 		{"limits.max_message", s.Limits.MaxMessage, 64 * KiB, GiB},
+		{"limits.max_masked_row", s.Limits.MaxMaskedRow, 64 * KiB, GiB},
 		{"limits.session_memory", s.Limits.SessionMemory, MiB, 4 * GiB},
 	} {
 		if b.v < b.min || b.v > b.max {

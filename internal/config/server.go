@@ -57,6 +57,7 @@ type Limits struct {
 	LoginTimeout  access.Duration `json:"login_timeout,omitempty"`  // from accept to the end of login, at most 5m; default 15s
 	IdleTimeout   access.Duration `json:"idle_timeout,omitempty"`   // how long a session may be silent; 0 (default) means until its token expires
 	MaxMessage    Size            `json:"max_message,omitempty"`    // largest message of a client, 64KiB to 1GiB; default 16MiB
+	MaxMaskedRow  Size            `json:"max_masked_row,omitempty"` // largest row in which something is masked, 64KiB to 1GiB; default 16MiB. Others are passed on as they come
 	SessionMemory Size            `json:"session_memory,omitempty"` // memory that one session may hold, 1MiB to 4GiB; default 64MiB
 	MaxHeld       int             `json:"max_held,omitempty"`       // statements waiting for a reviewer on one connection; default 100
 }
@@ -137,7 +138,7 @@ func Default(env func(string) string, uid int, listeners []Listener) Server {
 		API:       API{Address: "127.0.0.1:8443"},
 		Limits: Limits{
 			MaxSessions: 1000, LoginTimeout: access.Duration(15 * time.Second),
-			MaxMessage: 16 * MiB, SessionMemory: 64 * MiB, MaxHeld: 100,
+			MaxMessage: 16 * MiB, MaxMaskedRow: 16 * MiB, SessionMemory: 64 * MiB, MaxHeld: 100,
 		},
 		Audit:        Audit{Mode: AuditFast, Window: access.Duration(100 * time.Millisecond)},
 		Approvals:    Approvals{Expires: access.Duration(15 * time.Minute), MaxPending: 1000, MaxPerPrincipal: 20},

@@ -114,7 +114,7 @@ func (l Lease) open(ctx context.Context, login Login, secret access.Secret) (*Ba
 		return nil, err
 	}
 	leash.open = false
-	return &Backend{Reader: newReader(conn, l.limits.Message), leash: leash, lease: l}, nil
+	return &Backend{Reader: newReader(conn, max(l.limits.Message, l.limits.MaskedRow)), leash: leash, lease: l}, nil
 }
 
 // Interrupt opens a bare connection to the backend's address for a message that stands beside the session, such as a

@@ -93,7 +93,16 @@ type Caller struct {
 
 // Limits bounds one session.
 type Limits struct {
-	Message int // bytes of one message that must be held to be judged or masked
-	Staged  int // bytes staged before a flush
-	Actions int // permits open at once
+	Message   int // bytes of one message that must be held to be judged
+	MaskedRow int // bytes of one row that must be held to be masked; 0 is Message
+	Staged    int // bytes staged before a flush
+	Actions   int // permits open at once
+}
+
+// Row is how large a row may be that must be held.
+func (l Limits) Row() int {
+	if l.MaskedRow > 0 {
+		return l.MaskedRow
+	}
+	return l.Message
 }

@@ -127,8 +127,12 @@ func (s *session) more(ctx context.Context) error {
 		if size <= len(s.be.Unread()) || s.streams(kind, size) {
 			return nil // it came right behind a row that was streamed
 		}
-		if size > s.limits.Message {
-			return fault.New(fault.Backend, "postgres.more", "a row of %d bytes must be held to be masked or recorded, and limits.max_message is %d", size, s.limits.Message)
+		if kind == ansDataRow || kind == msgCopyData {
+			if size > s.limits.Row() {
+				return s.tooLarge()
+			}
+		} else if size > s.limits.Message {
+			return fault.New(fault.Backend, "postgres.more", "the backend sent a message of %d bytes that must be held, and limits.max_message is %d", size, s.limits.Message)
 		}
 		need = size
 	}
@@ -206,11 +210,11 @@ func (s *session) permit() gate.Permit {
 func (s *session) streams(kind byte, size int) bool {
 	const large = 64 << 10
 	e := s.due()
-	if e == nil || size < large || (kind != ansDataRow && kind != msgCopyData) {
+	if e == nil || kind != ansDataRow && kind != msgCopyData {
 		return false
 	}
 	r := e.current()
-	return r != nil && (r.over != nil || !r.rebuilt && !s.g.Masked(r.permit) && !s.captures(r))
+	return r != nil && (r.over != nil || size >= large && !r.rebuilt && !s.g.Masked(r.permit))
 }
 
 // stream relays a large message without holding it.
@@ -223,6 +227,12 @@ func (s *session) stream(last gate.Permit, before []byte, at, size int) error {
 	}
 	s.be.Skip(at)
 	if r := s.due().current(); r != nil {
+		if r.over != nil {
+			return s.be.Copy(io.Discard, int64(size))
+		}
+		if s.captures(r) && r.u.a.Copy == nil {
+			s.result(r).Truncated = true
+		}
 		if r.metered {
 			if more, err := s.meter(s.due(), r, size); !more {
 				return errors.Join(err, s.be.Copy(io.Discard, int64(size)))

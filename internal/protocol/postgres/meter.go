@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gatehouse/internal/access"
+	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
 	"gatehouse/internal/sql/pgsql"
 )
@@ -34,6 +35,25 @@ func (s *session) meter(e *expect, r *run, size int) (more bool, err error) {
 	}
 	r.out.Status, r.out.Code = access.StatusError, sqlstate(err)
 	return false, errors.Join(err, s.g.Done(r.permit, r.out))
+}
+
+// errTooLarge does not say how large the row is: that would tell of what is hidden.
+var errTooLarge = sayCode("54000", fault.Denied, "a row in which something may be masked is larger than the gateway holds",
+	"Select fewer columns, or raise limits.max_masked_row.")
+
+// tooLarge ends a result whose next row would have to be held to be masked, and is too large for that.
+func (s *session) tooLarge() error {
+	e := s.due()
+	if e == nil || e.current() == nil {
+		return broken(ansDataRow)
+	}
+	r := e.current()
+	if s.mayCut(e, r) {
+		r.over, s.cutting = errTooLarge, true
+		return nil
+	}
+	r.out.Status, r.out.Code = access.StatusError, sqlstate(errTooLarge)
+	return errors.Join(errTooLarge, s.g.Done(r.permit, r.out))
 }
 
 // mayCut reports whether an error in place of the rest of a result says what the backend has done: it only read, outside of

@@ -348,15 +348,20 @@ func (s *session) hide(dst []byte, c *column, v []byte) (out []byte, null bool) 
 	return dst, true
 }
 
-// capture keeps a row, as the client sees it, for the record.
-func (s *session) capture(r *run, body []byte) {
+// result returns what is kept of r's rows.
+func (s *session) result(r *run) *access.Result {
 	if r.out.Result == nil {
 		r.out.Result = &access.Result{}
 		for _, f := range r.fields {
 			r.out.Result.Columns = append(r.out.Result.Columns, f.name)
 		}
 	}
-	res := r.out.Result
+	return r.out.Result
+}
+
+// capture keeps a row, as the client sees it, for the record.
+func (s *session) capture(r *run, body []byte) {
+	res := s.result(r)
 	if len(res.Rows) >= s.g.Connection().RecordResults || len(body) > maxCaptured {
 		res.Truncated = true
 		return

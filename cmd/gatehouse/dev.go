@@ -124,15 +124,14 @@ func (g *gateway) trustIssuers(ctx context.Context, base string) error {
 
 // mint asks the running local issuer for a token.
 func mint(ctx context.Context, o cli.MintOptions) (access.Secret, error) {
-	b, err := os.ReadFile(filepath.Join(o.State, reachFile))
-	if errors.Is(err, fs.ErrNotExist) {
+	r, err := client.ReadReach(o.State)
+	if fault.KindOf(err) == fault.NotFound {
 		return access.Secret{}, fault.New(fault.NotFound, "main.mint", "no gateway runs on %s: start one with gatehouse dev --state %s", o.State, o.State)
 	}
 	if err != nil {
 		return access.Secret{}, err
 	}
-	var r client.Reach
-	if err := json.Unmarshal(b, &r); err != nil || r.Issuer == "" {
+	if r.Issuer == "" {
 		return access.Secret{}, fault.New(fault.NotFound, "main.mint", "the gateway on %s has no local issuer: only gatehouse dev has one", o.State)
 	}
 	secret, err := os.ReadFile(filepath.Join(o.State, keysDir, devSecret))

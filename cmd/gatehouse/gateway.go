@@ -303,6 +303,6 @@ func (g *gateway) close() error {
 	ctx, done := context.WithTimeout(context.Background(), 10*time.Second)
 	defer done()
 	_, err := g.state.log.Append(&access.Event{Kind: access.EventGatewayStopped, Principal: access.GatewayPrincipal().ID()})
-	_ = os.Remove(g.state.path(reachFile))
+	_ = client.RemoveReach(g.state.dir)
 	return errors.Join(err, g.state.close(ctx))
 }

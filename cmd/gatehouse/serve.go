@@ -89,7 +89,7 @@ func (g *gateway) live(ctx context.Context, o cli.ServeOptions, more extra) erro
 		})
 	}
 	defer g.drain() // however it ends: clients are served from here on
-	if err := g.state.publish(r); err != nil {
+	if err := client.WriteReach(g.state.dir, r); err != nil {
 		return err
 	}
 	g.log.Info("gatehouse is up", "api", r.API, "listeners", r.Listeners, "state", g.state.dir, "version", version)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -30,7 +29,6 @@ const (
 	auditDir       = "audit"
 	keysDir        = "keys"
 	tlsDir         = "tls"
-	reachFile      = "gateway.json"
 	vaultKey       = "vault.key"
 	maskKey        = "mask.key"
 	signingKey     = "audit.key"
@@ -179,19 +177,6 @@ func (s *state) continues() (string, error) {
 
 func (s *state) close(ctx context.Context) error {
 	return errors.Join(s.log.Close(ctx), s.store.Close())
-}
-
-// publish writes where the gateway can be reached, for the command line.
-func (s *state) publish(r client.Reach) error {
-	b, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	tmp := s.path(reachFile + ".new")
-	if err := os.WriteFile(tmp, b, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(tmp, s.path(reachFile))
 }
 
 // enoughFiles raises the limit of open files to what the sessions need, and refuses to start where it cannot: each session

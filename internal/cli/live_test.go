@@ -112,7 +112,7 @@ func TestReachIsWrittenWhole(t *testing.T) {
 	if err != nil || got.API != want.API || len(got.Listeners) != 1 || got.PID != 7 {
 		t.Errorf("%+v %v", got, err)
 	}
-	if info, err := os.Stat(filepath.Join(dir, client.ReachFile)); err != nil || info.Mode().Perm() != 0o644 {
+	if info, err := os.Stat(filepath.Join(dir, client.ReachFile)); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v %v", info, err)
 	}
 	for range 2 {

@@ -1,8 +1,6 @@
 package keys
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io"
 	"io/fs"
@@ -151,10 +149,4 @@ func loadOrCreate(path string, make func() ([]byte, error)) ([]byte, error) {
 		return nil, err
 	}
 	return readPrivate(path)
-}
-
-// Fingerprint is a short public name of a key, for logs and messages: 16 hexadecimal digits that do not help to find it.
-func Fingerprint(key []byte) string {
-	h := sha256.Sum256(append([]byte("gatehouse key fingerprint v1\x00"), key...))
-	return hex.EncodeToString(h[:8])
 }

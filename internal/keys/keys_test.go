@@ -333,10 +333,3 @@ func TestToken(t *testing.T) {
 		}
 	}
 }
-
-func TestFingerprint(t *testing.T) {
-	a, b := Fingerprint([]byte("a")), Fingerprint([]byte("b"))
-	if len(a) != 16 || a == b || a != Fingerprint([]byte("a")) {
-		t.Fatalf("%s %s", a, b)
-	}
-}

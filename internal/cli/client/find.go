@@ -38,7 +38,7 @@ type Listener struct {
 	Address  string `json:"address"`
 }
 
-// WriteReach puts gateway.json into a state directory, whole or not at all.
+// WriteReach puts gateway.json into a state directory, whole or not at all, for its owner to read.
 func WriteReach(state string, r Reach) error {
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
@@ -50,7 +50,7 @@ func WriteReach(state string, r Reach) error {
 		return err
 	}
 	_, err = f.Write(append(b, '\n'))
-	err = errors.Join(err, f.Chmod(0o644), f.Close())
+	err = errors.Join(err, f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -106,7 +107,11 @@ func chooseIssuer(docs []access.Document, wanted string) (*access.Issuer, error)
 	case len(found) == 0:
 		return nil, fault.New(fault.Malformed, "api.chooseIssuer", "no Issuer has the name or URL %q: gatehouse get issuer lists them", wanted)
 	}
-	return nil, fault.New(fault.Malformed, "api.chooseIssuer", "say which issuer the principal comes from: there are several")
+	names := make([]string, len(found))
+	for i, f := range found {
+		names[i] = f.Name
+	}
+	return nil, fault.New(fault.Malformed, "api.chooseIssuer", "say which issuer the principal comes from: %s", strings.Join(names, " or "))
 }
 
 // integers turns whole JSON numbers into int64, as identity decodes claims.

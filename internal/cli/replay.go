@@ -38,18 +38,27 @@ func (a *app) replaySession(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	open := map[uint64]bool{} // actions whose outcome is still to come
+	open := map[uint64]string{} // actions whose outcome is still to come; what of them is the gateway's own
 	for r, err := range cl.Records(ctx, id) {
 		if err != nil {
 			return err
 		}
 		switch r.Kind {
 		case access.EventActionIntended:
-			open[r.Action] = true
+			open[r.Action] = ownAction(&r)
+			if open[r.Action] == "" {
+				a.replayRecord(&r)
+			}
 		case access.EventActionEnded:
+			if own := open[r.Action]; own != "" {
+				a.replayOwn(&r, own)
+			} else {
+				a.replayRecord(&r)
+			}
 			delete(open, r.Action)
+		default:
+			a.replayRecord(&r)
 		}
-		a.replayRecord(&r)
 	}
 	for _, n := range slices.Sorted(maps.Keys(open)) {
 		a.printf("%s  #%d: the log has no outcome; whether it ran is not known\n", a.paint(red, "unknown"), n)
@@ -57,23 +66,37 @@ func (a *app) replaySession(ctx context.Context, id string) error {
 	return nil
 }
 
-func (a *app) replayRecord(r *message.Record) {
-	say := func(format string, args ...any) {
-		number := ""
-		if r.Action > 0 {
-			number = fmt.Sprintf("#%d ", r.Action)
-		}
-		a.printf("%s  %s%s\n", a.paint(dim, r.Time.UTC().Format("15:04:05.000")), number, fmt.Sprintf(format, args...))
+// ownAction is the name of an action that the gateway itself intends; "" where it is the client's.
+func ownAction(r *message.Record) string {
+	if r.Principal != access.GatewayPrincipal().ID() || len(r.Actions) == 0 {
+		return ""
 	}
+	return r.Actions[0].Name
+}
+
+// replayOwn shows an action of the gateway's own in one line, by its outcome; its text is in -o json.
+func (a *app) replayOwn(ended *message.Record, name string) {
+	a.say(ended, "%s %s", a.paint(dim, byTheGateway(name)+":"), a.outcome(ended))
+}
+
+func byTheGateway(name string) string { return "the gateway itself, " + visible(name) }
+
+// say prints a line about a record.
+func (a *app) say(r *message.Record, format string, args ...any) {
+	number := ""
+	if r.Action > 0 {
+		number = fmt.Sprintf("#%d ", r.Action)
+	}
+	a.printf("%s  %s%s\n", a.paint(dim, r.Time.UTC().Format("15:04:05.000")), number, fmt.Sprintf(format, args...))
+}
+
+func (a *app) replayRecord(r *message.Record) {
+	say := func(format string, args ...any) { a.say(r, format, args...) }
 	switch r.Kind {
 	case access.EventSessionOpened:
 		say("%s opened by %s as %s on %s, from %s", a.paint(bold, visible(r.Session)), visible(r.Principal), visible(strings.Join(r.Roles, ", ")),
 			visible(r.Connection), visible(r.Peer))
 	case access.EventActionIntended:
-		if r.Principal != "" && len(r.Actions) == 1 { // the gateway's own: its text is in -o json
-			say("%s", a.paint(dim, "the gateway itself: "+visible(r.Actions[0].Name)))
-			return
-		}
 		say("%s  %s", a.effect(r.Effect), reason(r))
 		a.statement(r)
 	case access.EventActionRefused:
@@ -87,7 +110,8 @@ func (a *app) replayRecord(r *message.Record) {
 		say("%s for %s", a.paint(yellow, "waits"), visible(r.Approval))
 		a.statement(r)
 	case access.EventApprovalAnswered:
-		say("%s by %s: %s", a.effect(answered(r.Effect)), visible(r.Principal), visible(r.Reason))
+		state := r.Detail["state"]
+		say("%s by %s: %s", a.paint(effectColour(state), visible(state)), visible(r.Principal), visible(r.Reason))
 	case access.EventApprovalEnded:
 		say("approval %s: %s", visible(r.Approval), visible(strings.TrimSpace(string(r.Status)+" "+r.Reason)))
 	case access.EventSessionClosed:
@@ -97,23 +121,15 @@ func (a *app) replayRecord(r *message.Record) {
 	}
 }
 
-// answered is the word for a reviewer's decision.
-func answered(effect string) string {
-	switch effect {
-	case "approve", "allow":
-		return "approved"
-	case "deny":
-		return "denied"
-	}
-	return effect
-}
-
 func (a *app) effect(e string) string { return a.paint(effectColour(e), visible(e)) }
 
 func reason(r *message.Record) string {
 	s := ""
-	if r.Because != nil {
+	switch {
+	case r.Because != nil:
 		s = because(*r.Because)
+	case r.Effect == access.Allow.String():
+		s = "implied by reaching the connection"
 	}
 	if r.Phase == access.PhasePrepare {
 		s += " (prepared only)"
@@ -125,7 +141,7 @@ func reason(r *message.Record) string {
 }
 
 func (a *app) statement(r *message.Record) {
-	a.printf("%s\n", indent(visibleLines(r.Text), "    "))
+	a.printf("%s\n", indent(visibleLines(strings.TrimRight(r.Text, " \n")), "    "))
 	a.parameters(r.Params, "    ")
 }
 

@@ -99,6 +99,9 @@ func (a *app) recordsAsJSON(ctx context.Context, id string) error {
 	return nil
 }
 
+// maxText is the width of a statement in a table, in columns.
+const maxText = 70
+
 func (a *app) tableOfActions(ctx context.Context, id string) error {
 	cl, err := a.connect()
 	if err != nil {
@@ -117,9 +120,13 @@ func (a *app) tableOfActions(ctx context.Context, id string) error {
 			a.printf("\n")
 		case access.EventActionIntended:
 			at[r.Action] = len(rows)
-			rows = append(rows, []string{number, r.Time.UTC().Format("15:04:05.000"), r.Effect, string(access.StatusUnknown), "", "", short(r.Text, 70)})
+			text := short(r.Text, maxText)
+			if own := ownAction(&r); own != "" {
+				text = byTheGateway(own)
+			}
+			rows = append(rows, []string{number, r.Time.UTC().Format("15:04:05.000"), r.Effect, string(access.StatusUnknown), "", "", text})
 		case access.EventActionRefused:
-			rows = append(rows, []string{number, r.Time.UTC().Format("15:04:05.000"), r.Effect, "refused", "", "", short(r.Text, 70)})
+			rows = append(rows, []string{number, r.Time.UTC().Format("15:04:05.000"), r.Effect, "refused", "", "", short(r.Text, maxText)})
 		case access.EventActionEnded:
 			if i, ok := at[r.Action]; ok {
 				rows[i][3], rows[i][4], rows[i][5] = statusOf(&r), strconv.FormatInt(r.Rows, 10), strconv.FormatInt(r.Masked, 10)

@@ -122,10 +122,14 @@ func sessionEvents(at time.Time) []access.Event {
 		{Kind: access.EventActionRefused, Time: after(20), Action: 2, Text: "drop table customers", Effect: "deny",
 			Because: access.Because{Policy: "no-ddl", Statement: 1, Guardrail: true}, Reason: "Schema changes go through migrations."},
 		{Kind: access.EventApprovalRequested, Time: after(30), Action: 3, Approval: "k7mq-2vxa", Text: "delete from payments"},
-		{Kind: access.EventApprovalAnswered, Time: after(900), Action: 3, Approval: "k7mq-2vxa", Effect: "approve", Principal: Reviewer().ID(), Reason: "ticket 42"},
+		{Kind: access.EventApprovalAnswered, Time: after(900), Action: 3, Approval: "k7mq-2vxa", Principal: Reviewer().ID(), Reason: "ticket 42",
+			Detail: map[string]string{"state": string(access.ApprovalApproved)}},
 		{Kind: access.EventActionIntended, Time: after(910), Action: 3, Text: "delete from payments", Effect: "approve", Approval: "k7mq-2vxa"},
 		{Kind: access.EventActionEnded, Time: after(915), Action: 3, Status: access.StatusError, Code: "23503"},
 		{Kind: access.EventActionIntended, Time: after(950), Action: 4, Text: "select 1", Effect: "allow"},
+		{Kind: access.EventActionIntended, Time: after(960), Action: 5, Principal: access.GatewayPrincipal().ID(), Text: "DISCARD ALL", Effect: "allow",
+			Actions: []access.Action{{Name: "mem:Reset", Resource: "orders-db"}}},
+		{Kind: access.EventActionEnded, Time: after(961), Action: 5, Status: access.StatusOK},
 		{Kind: access.EventSessionClosed, Time: after(2000), Reason: "client closed"},
 	}
 }

@@ -4,8 +4,9 @@
 //
 // Both YAML and JSON become one small tree with positions (tree.go), which is checked against the one JSON Schema that
 // holds every key (schema.json) and only then decoded into the structs. The schema is written from the structs and their
-// comments by `go generate`; TestSchemaIsCurrent keeps them equal, FuzzParseDocuments attacks the reading and
-// TestRoundTrip proves that what Marshal writes is read back as it was.
+// comments by `go generate`, and docs/reference/documents.md from the schema; TestSchemaIsCurrent and TestReferenceIsCurrent
+// keep them equal. FuzzParseDocuments attacks the reading, and TestRoundTrip proves that what Marshal writes is read back
+// as it was.
 package config
 
-//go:generate go test -run ^TestSchemaIsCurrent$ . -update
+//go:generate go test -run ^Test(Schema|Reference)IsCurrent$ . -update

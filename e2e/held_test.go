@@ -66,7 +66,7 @@ func TestTransactionsDoNotWait(t *testing.T) {
 func TestTransactionsWaitWhereTheConnectionSaysSo(t *testing.T) {
 	defer direct(t, "DELETE FROM payments WHERE id > 9000")
 	putPayment(t)
-	gw := with(t, strings.Replace(shared.documents(), "record_results: 5", "record_results: 5\nhold_in_transaction: hold\nmax_held: 1", 1))
+	gw := with(t, strings.Replace(shared.documents(), "record_results: 5", "record_results: 5\nhold_in_transaction: hold\nmax_held_transactions: 1", 1))
 	a := approving{gw: gw, ann: reviewer(t, gw)}
 	w := hold(t, t.Context(), gw, "fn:writer", "BEGIN; "+removal) // nothing is open yet where it is judged
 	a.answer(t, "deny", w.id, "no", a.ann)

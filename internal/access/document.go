@@ -52,8 +52,8 @@ type Connection struct {
 	Pool          BackendPool `json:"pool,omitzero"`
 	Propagate     string      `json:"propagate,omitempty"` // a setting of the backend that holds the principal, such as application_name or app.principal: clients can neither set nor reset it
 
-	HoldInTransaction string `json:"hold_in_transaction,omitempty"` // an action that needs an approval in an open transaction: "refuse" (default) files the approval, for when it is tried again; "hold" waits, with the transaction's locks
-	MaxHeld           int    `json:"max_held,omitempty"`            // transactions that may wait with hold at once; beyond it they are refused; default 10
+	HoldInTransaction   string `json:"hold_in_transaction,omitempty"`   // an action that needs an approval in an open transaction: "refuse" (default) files the approval, for when it is tried again; "hold" waits, with the transaction's locks
+	MaxHeldTransactions int    `json:"max_held_transactions,omitempty"` // transactions that may wait with hold at once; beyond it they are refused; default 10
 }
 
 // BackendPool is how sessions share the backends of a connection.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -12,11 +13,11 @@ import (
 	"gatehouse/internal/access"
 )
 
-// TestReferenceIsCurrent keeps docs/reference/documents.md what the schema says; with -update it writes the page.
+// TestReferenceIsCurrent keeps docs/reference/documents.md what the structs say; with -update it writes the page.
 func TestReferenceIsCurrent(t *testing.T) {
 	path := filepath.Join("..", "..", "docs", "reference", "documents.md")
-	root, err := loadSchema()
-	if err != nil {
+	root := new(schema)
+	if err := json.Unmarshal(generate(t), root); err != nil { // not schema.json, which may be about to be written
 		t.Fatal(err)
 	}
 	want := reference(root)
@@ -33,7 +34,7 @@ func TestReferenceIsCurrent(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(got) != want {
-		t.Error("docs/reference/documents.md does not fit the schema: run go generate ./internal/config")
+		t.Error("docs/reference/documents.md does not fit the structs: run go generate ./internal/config")
 	}
 }
 

@@ -100,7 +100,7 @@ func rules() map[string]func(*schema) {
 		"BackendPool.Mode":         words("session", "transaction"),
 		"BackendPool.Pin":          words("allow", "refuse"),
 		"BackendPool.MaxBackends":  from(0, 100_000), "BackendPool.MaxPinned": from(0, 100_000),
-		"Connection.HoldInTransaction": words("refuse", "hold"), "Connection.MaxHeld": from(0, 10_000),
+		"Connection.HoldInTransaction": words("refuse", "hold"), "Connection.MaxHeldTransactions": from(0, 10_000),
 		"BackendTLS.Mode":         words("verify-full", "verify-ca", "require", "disable"),
 		"Credential.Secret":       func(s *schema) { s.Pattern = secretPattern },
 		"Credential.Env":          env,

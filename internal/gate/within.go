@@ -29,7 +29,7 @@ const holdInTransaction = "hold"
 
 // enter takes a place among a connection's waiting transactions; false where there is none.
 func (h *Held) enter(c *access.Connection) bool {
-	most := c.MaxHeld
+	most := c.MaxHeldTransactions
 	if most <= 0 {
 		most = mostHeld
 	}

@@ -14,7 +14,7 @@ import (
 func within(t *testing.T, how string, most int) (*desk, *Gate, func() error) {
 	t.Helper()
 	d := newDesk()
-	d.conn.HoldInTransaction, d.conn.MaxHeld = how, most
+	d.conn.HoldInTransaction, d.conn.MaxHeldTransactions = how, most
 	d.decide = func(st *access.Statement, _ *access.Input) access.Verdict {
 		if st.Text == "connect" {
 			return allow

@@ -78,7 +78,7 @@ func suite(pg *pgtest.Server) wiretest.Suite {
 		Clock:    time.Now,
 		Connection: access.Connection{Name: "shop", Type: "postgres", Address: pg.Address(), Database: pgtest.Database,
 			TLS: access.BackendTLS{Mode: "disable"}, Credential: access.Credential{User: pgtest.AppUser, Secret: "shop"},
-			HoldInTransaction: "hold", MaxHeld: 100},
+			HoldInTransaction: "hold", MaxHeldTransactions: 100},
 		Password:  pgtest.AppPassword,
 		Login:     loginBytes,
 		Welcome:   readAnswer,

@@ -9,11 +9,13 @@ postgresql postgresql-client
 pgbouncer
 python3-psycopg2 python3-sqlalchemy python3-django
 strace
+nodejs
 git make ca-certificates
 "
 # gcc, libc6-dev: PostgreSQL's own grammar is C code        postgresql: the real server, never one that already runs
 # pgbouncer: what `make bench` compares with                 python3-psycopg2: a driver from another ecosystem
 # python3-sqlalchemy, python3-django: two frameworks that read a database's models
+# nodejs: the audit log's second verifier is not Go; any Node on the PATH will do
 # strace: failing system calls in the crash tests            git, make, ca-certificates: what a minimal image lacks
 
 if [ "${1:-}" = clients ]; then
@@ -33,6 +35,7 @@ fi
 has() {
 	case $1 in
 	postgresql-client) command -v psql >/dev/null 2>&1; return ;;
+	nodejs) command -v node >/dev/null 2>&1; return ;;
 	default-jdk-headless) command -v javac >/dev/null 2>&1; return ;;
 	esac
 	if [ "$1" = postgresql ]; then

@@ -3,5 +3,6 @@
 // variables or the clock, and that what the documents claim (tests that prove promises, reasons for dependencies) exists.
 //
 // A rule that fails says what to do instead. An exception is one line in exceptions_test.go, with its reason; one that
-// is no longer needed fails too. TestRulesCanFail proves that each rule can.
+// is no longer needed fails too. TestRulesCanFail proves that each rule can. docs/adr/0003-house-rules-are-tests.md says
+// why they are Go.
 package archtest

@@ -3,7 +3,8 @@
 //
 // Records go into segment files, framed and numbered. A Merkle tree (RFC 6962, as golang.org/x/mod/sumdb/tlog computes
 // it) runs over salted commitments to them, and signed checkpoints (C2SP tlog-checkpoint) say what the tree was. The
-// whole format is in docs/reference/audit-format.md; docs/adr/0002-audit-format.md says why it is so.
+// whole format is in docs/reference/audit-format.md; docs/adr/0002-audit-format.md and
+// docs/adr/0010-audit-writes-not-mapped.md say why it is so.
 //
 //   - Against the death of the process: Barrier returns only when the records are in the file.
 //     [TestKillNineLosesNothingAcknowledged] kills a writer at random moments and looks.

@@ -6,8 +6,12 @@
 // the closed list in permit.go. Answers reach the client through the gate too: a permit that carries a mask cannot be
 // spliced (promise 5), and one that carries a budget is counted.
 //
-// One Gate serves one session and belongs to one goroutine; only its end is guarded by a lock. What it needs from the rest (policy, audit
-// log, approvals, vault) it asks through the small interfaces of services.go.
+// Backends belong to the gate too (backend.go, pool.go): a session leases one, and what it writes to is never its own.
+// Budgets are counted here (budget.go), and an open transaction does not wait for a reviewer (within.go):
+// docs/adr/0012-budgets-and-waits.md.
+//
+// One Gate serves one session and belongs to one goroutine; only its end is guarded by a lock. What it needs from the rest
+// (policy, audit log, approvals, vault) it asks through the small interfaces of services.go.
 //
 // wiretest runs the tests that break each of these claims against every protocol; TestMutants names the test that turns
 // red when a check here is removed.

@@ -6,7 +6,8 @@
 //
 //  1. An action that the vocabulary does not hold, or whose resource is not inside the connection, is denied.
 //  2. Deny: one deny statement that applies is enough.
-//  3. Allow: one allow statement must apply. Implied actions (logging in, opening a transaction) need none.
+//  3. Allow: one allow statement must apply. Implied actions (logging in, opening a transaction) need none
+//     (docs/adr/0007-implied-actions-and-reach.md).
 //  4. Approve: every approve statement that applies must be satisfied; their terms merge to the strictest.
 //
 // A deny with "beyond" denies nothing outright: it puts a limit on results into the verdict, and the gate counts.

@@ -25,13 +25,15 @@
 // Where to read, in the order of a session's life:
 //
 //   - its frame: session.go (what a session is), accept.go, upgrade.go (TLS), open.go (the welcome, and the login to a
-//     backend), takeover.go (the backend's connection from pgconn), relay.go (the loop), cancel.go
+//     backend: docs/adr/0009-login-by-a-library.md), takeover.go (the backend's connection from pgconn), relay.go (the
+//     loop), cancel.go
 //   - its backend: lease.go (get, reset, give back), settings.go (what moves with the session), held.go (prepared statements
 //     that a backend holds), state.go (in what state statements are read, and the gateway's own statements), catalogue.go
 //   - what the client says: frame.go and message.go (bytes), simple.go, extended.go, understand.go (what a text does; for
-//     policy test too), template.go (texts that differ in literals only), names.go (statements, portals, cursors),
-//     meaning.go (what their names stand for), estimate.go (rows, by the planner), locks.go (for a reviewer)
+//     policy test too), template.go (texts that differ in literals only: docs/adr/0008-templates.md), names.go (statements,
+//     portals, cursors), meaning.go (what their names stand for), estimate.go (rows, by the planner), locks.go (for a
+//     reviewer)
 //   - what comes back: answers.go, rows.go and dates.go (masks), copy.go and cells.go (its formats), meter.go (bounds on
 //     results), telling.go (which parameters may hold a masked value)
-//   - what is refused: refuse.go; guardrails.go holds the policies that ship
+//   - what is refused: refuse.go (docs/adr/0006-refusals-keep-the-servers-state.md); guardrails.go holds the policies that ship
 package postgres

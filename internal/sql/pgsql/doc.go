@@ -1,7 +1,7 @@
 // Package pgsql understands PostgreSQL statements: it turns a text, a snapshot of the server's catalogue and the state of
 // a session into actions on resources, and into the lineage of every result column. It is pure: no I/O, no clock.
 //
-// The parser is PostgreSQL's own grammar (libpg_query). On top of it stand the rules that make an answer safe to act on:
+// The parser is PostgreSQL's own grammar (libpg_query; docs/adr/0001-postgresql-grammar-through-cgo.md). On top of it stand the rules that make an answer safe to act on:
 //
 //   - What is not on a closed list is Opaque: a node, function, operator or type that this package does not know is never
 //     guessed at (TestUnknownIsOpaque).

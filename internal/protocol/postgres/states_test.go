@@ -66,6 +66,14 @@ func (s *talk) fail(code, word string) {
 	}
 }
 
+// ready ends what was said together; without a transaction its portals end too.
+func (s *talk) ready() {
+	if s.tx == txIdle {
+		clear(s.portals)
+	}
+	s.out = appendReady(s.out, s.tx)
+}
+
 // name cuts the first zero-terminated string off.
 func name(b *[]byte) string {
 	n, rest, _ := bytes.Cut(*b, []byte{0})
@@ -79,16 +87,18 @@ func (s *talk) take(kind byte, body []byte) {
 		s.copied(kind)
 	case kind == msgSync:
 		s.skipping = false
-		s.out = appendReady(s.out, s.tx)
+		s.ready()
 	case s.skipping:
 	case kind == msgQuery:
+		delete(s.stmts, "")
+		delete(s.portals, "")
 		for _, text := range strings.Split(name(&body), ";") {
 			if !s.run(strings.TrimSpace(text), msgQuery) {
 				break
 			}
 		}
 		if s.copying == 0 {
-			s.out = appendReady(s.out, s.tx)
+			s.ready()
 		}
 	default:
 		s.skipping = !s.extended(kind, body)
@@ -200,6 +210,7 @@ func (s *talk) run(text string, by byte) bool {
 			tag = "ROLLBACK"
 		}
 		s.tx = txIdle
+		clear(s.portals)
 		s.say(ansCommandComplete, tag+"\x00")
 	case text == divideText:
 		s.fail("22012", "division by zero")
@@ -246,7 +257,7 @@ func (s *talk) copied(kind byte) {
 		return
 	}
 	if by == msgQuery {
-		s.out = appendReady(s.out, s.tx)
+		s.ready()
 	}
 }
 

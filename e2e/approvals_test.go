@@ -25,6 +25,23 @@ var approvalID = regexp.MustCompile(`gatehouse approvals [a-z]+ ([A-Za-z0-9-]+)|
 // hold runs a statement that needs an approval, after others in its session, and returns once the NOTICE has named it.
 func hold(t *testing.T, ctx context.Context, gw *gateway.Gateway, subject, text string, before ...string) *waiting {
 	t.Helper()
+	return holdBy(t, gw, subject, before, func(conn *pgx.Conn) error {
+		_, err := conn.PgConn().Exec(ctx, text).ReadAll()
+		return err
+	})
+}
+
+// holdAs is hold for one of a driver's ways to ask.
+func holdAs(t *testing.T, gw *gateway.Gateway, subject string, how pgx.QueryExecMode, text string) *waiting {
+	t.Helper()
+	return holdBy(t, gw, subject, nil, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(t.Context(), text, how)
+		return err
+	})
+}
+
+func holdBy(t *testing.T, gw *gateway.Gateway, subject string, before []string, run func(*pgx.Conn) error) *waiting {
+	t.Helper()
 	cfg, err := pgx.ParseConfig(dsn(gw, token(t, gw, subject)))
 	if err != nil {
 		t.Fatal(err)
@@ -50,15 +67,14 @@ func hold(t *testing.T, ctx context.Context, gw *gateway.Gateway, subject, text 
 	}
 	w := &waiting{ended: make(chan error, 1)}
 	go func() {
-		_, err := conn.PgConn().Exec(ctx, text).ReadAll()
-		w.ended <- err
+		w.ended <- run(conn)
 	}()
 	select {
 	case w.id = <-named:
 	case err := <-w.ended:
-		t.Fatalf("%s was not held: %v\n%s", text, err, tail(gw))
+		t.Fatalf("it was not held: %v\n%s", err, tail(gw))
 	case <-time.After(patience):
-		t.Fatalf("nobody named an approval for %s\n%s", text, tail(gw))
+		t.Fatalf("nobody named an approval\n%s", tail(gw))
 	}
 	return w
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"gatehouse/internal/access"
@@ -33,6 +34,7 @@ type Lease struct {
 	conn    *access.Connection
 	limits  Limits
 	session string
+	who     string         // takes turns with others for a backend
 	beside  *atomic.Uint64 // messages beside the session
 }
 
@@ -63,24 +65,34 @@ func (l Lease) Open(ctx context.Context, login Login) (*Backend, error) {
 // Take leases a backend from the connection's pool for owner: an idle one, or one that is opened now. Where all are in
 // use it waits for its turn. What another owner left (see Backend.Owner) must be reset before it is used.
 func (l Lease) Take(ctx context.Context, owner string, login Login) (*Backend, error) {
-	secret, sealed := l.svc.Vault.Lease(ctx, l.conn.Credential)
-	var p *pool
-	if sealed == nil {
-		p = l.svc.Pools.of(l.conn, secret)
-	} else if p = l.svc.Pools.known(l.conn); p == nil {
-		return nil, sealed
+	who := l.who
+	if who == "" {
+		who = owner
 	}
 	for {
-		b, err := p.take(ctx, owner)
+		secret, sealed := l.svc.Vault.Lease(ctx, l.conn.Credential)
+		var p *pool
+		if sealed == nil {
+			p = l.svc.Pools.of(l.conn, secret)
+		} else if p = l.svc.Pools.known(l.conn); p == nil {
+			return nil, sealed
+		}
+		b, err := p.take(ctx, owner, who)
 		switch {
 		case err != nil:
 			return nil, err
-		case b != nil && b.lost(l.svc.Clock()):
+		case b != nil && b.lost():
 			_ = b.Close()
 			continue
 		case b != nil:
 			b.lease = l
 			return b, nil
+		case p.retired():
+			p.closed()
+			if l.svc.Pools.known(l.conn) == nil { // what this session knows of the connection is out of date
+				return nil, errChanged
+			}
+			continue
 		case sealed != nil: // what is open may be used on, but nothing new is opened
 			p.closed()
 			return nil, sealed
@@ -93,6 +105,9 @@ func (l Lease) Take(ctx context.Context, owner string, login Login) (*Backend, e
 		return b, nil
 	}
 }
+
+var errChanged = &fault.Error{Op: "gate.Take", Kind: fault.Unavailable,
+	Say: "the connection was changed while this session waited for a backend", Hint: "Try again."}
 
 func (l Lease) open(ctx context.Context, login Login, secret access.Secret) (*Backend, error) {
 	conf, err := backendTLS(l.conn)
@@ -226,18 +241,27 @@ func (b *Backend) unpin() {
 	}
 }
 
-// freshIdle is how long a backend may have been idle without being looked at before it is used again.
-const freshIdle = time.Second
-
-// lost reports whether the connection was closed, or said something, while it was idle.
-func (b *Backend) lost(now time.Time) bool {
-	if idle := now.Sub(b.idle); idle >= 0 && idle < freshIdle {
-		return false
+// lost reports whether the connection was closed, or said something, while it was idle. It does not wait.
+func (b *Backend) lost() bool {
+	sock, ok := b.leash.Conn.(syscall.Conn)
+	if !ok { // no socket: ask in the way that every connection has
+		_ = b.conn.SetReadDeadline(b.lease.svc.Clock().Add(time.Millisecond))
+		err := b.Fill(1)
+		_ = b.conn.SetReadDeadline(time.Time{})
+		return !errors.Is(err, os.ErrDeadlineExceeded)
 	}
-	_ = b.conn.SetReadDeadline(now.Add(time.Millisecond))
-	err := b.Fill(1)
-	_ = b.conn.SetReadDeadline(time.Time{})
-	return !errors.Is(err, os.ErrDeadlineExceeded)
+	raw, err := sock.SyscallConn()
+	if err != nil {
+		return true
+	}
+	quiet := false
+	err = raw.Read(func(fd uintptr) bool {
+		var one [1]byte
+		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		quiet = errors.Is(err, syscall.EAGAIN)
+		return true
+	})
+	return err != nil || !quiet
 }
 
 // send writes b: the only door.

@@ -86,7 +86,8 @@ func (g *Gate) refuseLogin(connection string, why error) error {
 
 // Lease returns the permission to open this session's backend.
 func (g *Gate) Lease() Lease {
-	return Lease{svc: g.svc, conn: g.conn, limits: g.limits, session: g.caller.Session, beside: &g.beside}
+	return Lease{svc: g.svc, conn: g.conn, limits: g.limits, session: g.caller.Session,
+		who: g.caller.Principal.ID(), beside: &g.beside}
 }
 
 // Attach gives the gate a leased backend. The lease ends with Detach, or with the session.

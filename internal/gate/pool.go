@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
+	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,7 +45,7 @@ type pool struct {
 	open   int                // leased, idle and being dialled
 	pinned int
 	idle   []*Backend // the newest last
-	turns  []string   // owners that wait, in the order of their turns
+	turns  []string   // who waits, in the order of their turns
 	queues map[string][]chan turn
 }
 
@@ -105,8 +107,9 @@ func withDefaults(c access.BackendPool) access.BackendPool {
 }
 
 // take returns an idle backend, or nil and leave to dial one; where every place is taken it waits for its turn. The best is
-// one that owner left, then one that is nobody's; one that another left is only taken when no more may be opened.
-func (p *pool) take(ctx context.Context, owner string) (*Backend, error) {
+// one that owner left, then one that is nobody's; one that another left is only taken when no more may be opened. who takes
+// turns with the others that wait.
+func (p *pool) take(ctx context.Context, owner, who string) (*Backend, error) {
 	p.owner.mu.Lock()
 	if len(p.turns) == 0 {
 		if b, ok := p.now(owner); ok {
@@ -115,10 +118,10 @@ func (p *pool) take(ctx context.Context, owner string) (*Backend, error) {
 		}
 	}
 	mine := make(chan turn, 1)
-	if len(p.queues[owner]) == 0 {
-		p.turns = append(p.turns, owner)
+	if len(p.queues[who]) == 0 {
+		p.turns = append(p.turns, who)
 	}
-	p.queues[owner] = append(p.queues[owner], mine)
+	p.queues[who] = append(p.queues[who], mine)
 	p.owner.mu.Unlock()
 
 	patience := time.NewTimer(time.Duration(p.conf.Wait))
@@ -127,13 +130,16 @@ func (p *pool) take(ctx context.Context, owner string) (*Backend, error) {
 	case t := <-mine:
 		return t.b, nil
 	case <-ctx.Done():
-		return nil, p.leave(owner, mine, context.Cause(ctx))
+		return nil, p.leave(who, mine, context.Cause(ctx))
 	case <-patience.C:
-		return nil, p.leave(owner, mine, &fault.Error{Op: "gate.Pool", Kind: fault.Unavailable,
+		return nil, p.leave(who, mine, &fault.Error{Op: "gate.Pool", Kind: fault.Unavailable, Err: ErrBusy,
 			Say:  "all backends of this connection are in use, and none became free in time",
 			Hint: "Try again, hold transactions for a shorter time, or raise pool.max_backends of the connection."})
 	}
 }
+
+// ErrBusy is the cause of a refusal because no backend became free in time.
+var ErrBusy = errors.New("every backend is in use")
 
 // now is take without waiting. The lock is held.
 func (p *pool) now(owner string) (*Backend, bool) {
@@ -161,39 +167,37 @@ func (p *pool) pick(i int) *Backend {
 }
 
 // leave gives up waiting; what had come meanwhile goes to the next.
-func (p *pool) leave(owner string, mine chan turn, why error) error {
+func (p *pool) leave(who string, mine chan turn, why error) error {
 	p.owner.mu.Lock()
 	defer p.owner.mu.Unlock()
 	select {
 	case t := <-mine:
 		p.hand(t)
 	default:
-		q := p.queues[owner]
-		for i := range q {
-			if q[i] == mine {
-				p.queues[owner] = append(q[:i:i], q[i+1:]...)
-				break
-			}
+		q := slices.DeleteFunc(p.queues[who], func(c chan turn) bool { return c == mine })
+		if p.queues[who] = q; len(q) == 0 { // a turn that nobody waits for would be another's time
+			delete(p.queues, who)
+			p.turns = slices.DeleteFunc(p.turns, func(t string) bool { return t == who })
 		}
 	}
 	return why
 }
 
-// hand gives a turn to the owner whose turn it is, or keeps what it stands for. Owners take turns, so that one who asks for
-// much does not hold up the others. The lock is held.
+// hand gives a turn to the one whose turn it is, or keeps what it stands for. Those who wait take turns, so that one who asks
+// for much does not hold up the others. The lock is held.
 func (p *pool) hand(t turn) {
-	for len(p.turns) > 0 {
-		owner := p.turns[0]
+	if t.b != nil && p.gone {
+		_ = t.b.hangUp()
+		t.b = nil
+	}
+	if len(p.turns) > 0 {
+		who := p.turns[0]
 		p.turns = p.turns[1:]
-		q := p.queues[owner]
-		if len(q) == 0 { // they left
-			delete(p.queues, owner)
-			continue
-		}
-		if p.queues[owner] = q[1:]; len(q) > 1 {
-			p.turns = append(p.turns, owner)
+		q := p.queues[who]
+		if p.queues[who] = q[1:]; len(q) > 1 {
+			p.turns = append(p.turns, who)
 		} else {
-			delete(p.queues, owner)
+			delete(p.queues, who)
 		}
 		q[0] <- t
 		return
@@ -203,6 +207,13 @@ func (p *pool) hand(t turn) {
 		return
 	}
 	p.open--
+}
+
+// retired reports whether the document or the credential changed.
+func (p *pool) retired() bool {
+	p.owner.mu.Lock()
+	defer p.owner.mu.Unlock()
+	return p.gone
 }
 
 // give takes a backend back; false means that it must be closed.
@@ -242,9 +253,14 @@ func (p *pool) unpin() {
 	p.pinned--
 }
 
-// retire closes what is idle; what is leased is closed when it comes back. The lock is held.
+// retire closes what is idle; what is leased is closed when it comes back. Those who wait are sent to look for the pool of
+// now. The lock is held.
 func (p *pool) retire() {
 	p.gone = true
+	for len(p.turns) > 0 {
+		p.open++
+		p.hand(turn{})
+	}
 	for _, b := range p.idle {
 		_ = b.hangUp()
 		p.open--

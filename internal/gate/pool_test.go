@@ -56,6 +56,8 @@ func newYard(t *testing.T, pool access.BackendPool) (*yard, func(owner string) (
 }
 
 func (y *yard) Lease(context.Context, access.Credential) (access.Secret, error) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
 	return access.NewSecret([]byte(y.secret)), y.sealed
 }
 
@@ -223,8 +225,51 @@ func TestLostBackendIsNotUsed(t *testing.T) {
 	b := must(t, take, "x")
 	b.Give("")
 	_ = y.far[0].Close()
-	y.now = y.now.Add(2 * freshIdle)
 	if must(t, take, "x") == b {
 		t.Error("a closed backend was leased")
+	}
+}
+
+// TestPoolTurnsAreNotHoarded: who gives up waiting loses the turn, however often they queue.
+func TestPoolTurnsAreNotHoarded(t *testing.T) {
+	_, take := newYard(t, access.BackendPool{MaxBackends: 1, Wait: access.Duration(time.Millisecond)})
+	only := must(t, take, "x")
+	p := only.pool
+	for range 50 {
+		if _, err := take("greedy"); !errors.Is(err, ErrBusy) {
+			t.Fatalf("got %v", err)
+		}
+	}
+	if len(p.turns) != 0 || len(p.queues) != 0 {
+		t.Errorf("%d turns and %d queues of one who left", len(p.turns), len(p.queues))
+	}
+	only.Give("")
+}
+
+// TestPoolWaitersFollowACredential: who waits while the credential changes gets a backend of the new one, and what was on
+// lease is not used again.
+func TestPoolWaitersFollowACredential(t *testing.T) {
+	y, take := newYard(t, access.BackendPool{MaxBackends: 1, Wait: access.Duration(time.Minute)})
+	old := must(t, take, "x")
+	p, got := old.pool, make(chan *Backend)
+	go func() {
+		b, _ := take("y")
+		got <- b
+	}()
+	for waiting(p) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	y.mu.Lock()
+	y.secret = "two"
+	y.mu.Unlock()
+	fresh := must(t, take, "z")
+	fresh.Give("")
+	b := <-got
+	if b == nil || b == old || b.pool != fresh.pool {
+		t.Error("the one who waited did not get a backend of the new credential")
+	}
+	old.Give("x")
+	if open, _ := p.owner.Use("db"); open != 1 || p.open != 0 || len(p.idle) != 0 {
+		t.Errorf("%d open in the new pool, %d in the old", open, p.open)
 	}
 }

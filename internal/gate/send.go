@@ -255,6 +255,15 @@ func (g *Gate) Stale() bool { return g.stillPermitted(g.clock()) != nil }
 // ended with Done.
 func (g *Gate) Unstage() { g.reset() }
 
+// Shelve takes what is staged out of the way, so that statements of the gateway's own can be sent before it: on a backend that
+// takes the place of another. The function that it returns puts it back.
+func (g *Gate) Shelve() (back func()) {
+	g.materialise()
+	kept := g.batch
+	g.batch = batch{}
+	return func() { g.batch = kept }
+}
+
 // Failed returns why a flush did not send what was staged: the protocol counts on answers that will never come, so the
 // session must end. nil where none failed.
 func (g *Gate) Failed() error { return g.failed }

@@ -30,12 +30,22 @@ type aim struct {
 	mu     sync.Mutex
 	at     *target
 	flying sync.WaitGroup
+	stray  bool // one may not have landed: what it was sent to must not be anybody else's
 }
 
 func (a *aim) set(t *target) {
 	a.mu.Lock()
 	a.at = t
+	a.stray = a.stray && t == nil
 	a.mu.Unlock()
+}
+
+// lost stops further cancels, waits for those under way, and reports whether one may land later.
+func (a *aim) lost() bool {
+	a.clear()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.stray
 }
 
 func (a *aim) clear() {
@@ -43,14 +53,23 @@ func (a *aim) clear() {
 	a.flying.Wait()
 }
 
-// take returns the target and a function to call when the cancel has landed; nil where there is none.
-func (a *aim) take() (*target, func()) {
+// take returns the target, which must get one fly; nil where there is none.
+func (a *aim) take() *target {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.at != nil {
 		a.flying.Add(1)
 	}
-	return a.at, a.flying.Done
+	return a.at
+}
+
+// fly sends a cancel to a target that take returned, and waits until it has landed.
+func (a *aim) fly(ctx context.Context, t *target) {
+	err := t.send(ctx)
+	a.mu.Lock()
+	a.stray = a.stray || err != nil
+	a.mu.Unlock()
+	a.flying.Done()
 }
 
 // cancels knows every session's key.
@@ -111,14 +130,13 @@ func (c *cancels) serve(ctx context.Context, body []byte) {
 	if l == nil || l.s.cancelHold() {
 		return
 	}
-	t, landed := l.s.aim.take()
+	t := l.s.aim.take()
 	if t == nil { // nothing of the session's is on any backend
 		return
 	}
-	defer landed()
 	ctx, done := context.WithTimeout(ctx, 10*time.Second)
 	defer done()
-	_ = t.send(ctx)
+	l.s.aim.fly(ctx, t)
 }
 
 // send asks the backend to cancel, with TLS where the connection has it: the key is a secret.
@@ -138,7 +156,7 @@ func (t target) send(ctx context.Context) error {
 		if _, err := conn.Write(append(packet, t.secret...)); err != nil {
 			return err
 		}
-		_, _ = io.Copy(io.Discard, io.LimitReader(conn, 1)) // the server closes when it has signalled
-		return nil
+		_, _ = io.Copy(io.Discard, io.LimitReader(conn, 1)) // the server closes, in whatever way, when it has signalled
+		return ctx.Err()
 	})
 }

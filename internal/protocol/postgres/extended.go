@@ -320,10 +320,10 @@ func (s *session) refuseExtended(ctx context.Context, why error) error {
 	if errors.Is(why, errSkipped) {
 		return nil
 	}
-	if s.be == nil && len(s.queue) > s.head && s.leaseAgain(ctx) != nil { // it was given back while the statement was held
+	if s.g.Stale() { // what stands before it may not leave either: the refusal is for all of it
 		s.unsend()
 	}
-	if s.g.Stale() { // what stands before it may not leave either: the refusal is for all of it
+	if s.be == nil && len(s.queue) > s.head && s.leaseAgain(ctx) != nil { // it was given back while the statement was held
 		s.unsend()
 	}
 	if s.synced && s.state.tx == txIdle && len(s.queue) == s.head {

@@ -3,11 +3,11 @@ package postgres
 import (
 	"context"
 	"encoding/binary"
+	"slices"
 	"strconv"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/gate"
-	"gatehouse/internal/sql/pgsql"
 )
 
 // In transaction mode a client's prepared statement outlives the lease of the backend on which it was prepared. The gateway
@@ -29,6 +29,15 @@ type heldNames struct {
 }
 
 func (h *heldNames) clear() { h.byKey, h.keys, h.doubtful = nil, nil, nil }
+
+// keep forgets the names that the server does not hold any more.
+func (h *heldNames) keep(there []string) {
+	for key, name := range h.byKey {
+		if !slices.Contains(there, name) {
+			h.doubt(key)
+		}
+	}
+}
 
 // add names what key stands for. It returns the names that must be closed first.
 func (h *heldNames) add(key string) (name string, closed []string) {
@@ -64,10 +73,12 @@ func (h *heldNames) doubt(key string) {
 	}
 }
 
-// heldKey is what a statement was prepared from: its text, the types of its parameters as the client gave them, and the
-// catalogue, since a server does not see that a new object hides one that it has found before.
-func (p *prepared) heldKey(c *pgsql.Catalogue) string {
-	if p.keyOf == c && c != nil {
+// heldKey is what a statement was prepared from: its text, the types of its parameters as the client gave them, the
+// catalogue, since a server does not see that a new object hides one that it has found before, and the settings, under which
+// a server reads literals once and for all.
+func (s *session) heldKey(p *prepared) string {
+	c, under := s.cat, s.readingAs()
+	if p.keyOf == c && c != nil && p.keyUnder == under {
 		return p.key
 	}
 	key := make([]byte, 0, len(p.text)+64+4*len(p.declared))
@@ -78,8 +89,20 @@ func (p *prepared) heldKey(c *pgsql.Catalogue) string {
 	if c != nil {
 		key = append(key, c.Version()...)
 	}
-	p.key, p.keyOf = string(key), c
+	key = append(append(key, 0), under...)
+	p.key, p.keyOf, p.keyUnder = string(key), c, under
 	return p.key
+}
+
+// readingAs tells the settings apart under which texts are read.
+func (s *session) readingAs() string {
+	if s.under == "" || s.state.restyled {
+		s.under, s.state.restyled = s.want, false
+		for _, name := range styles {
+			s.under += "\x00" + s.state.style[name]
+		}
+	}
+	return s.under
 }
 
 // moves reports whether a statement is known to a backend by a name that the client does not know.
@@ -90,7 +113,7 @@ func (s *session) nameOn(p *prepared) string {
 	if !s.moves(p) {
 		return p.name
 	}
-	return s.m.names.byKey[p.heldKey(s.cat)]
+	return s.m.names.byKey[s.heldKey(p)]
 }
 
 // stageParse stages a Parse, under the backend's own name where the statement can move.
@@ -99,7 +122,7 @@ func (s *session) stageParse(permit gate.Permit, f frame, p *prepared) (held str
 	if !s.moves(p) {
 		return "", s.stageOr(permit, f)
 	}
-	held = p.heldKey(s.cat)
+	held = s.heldKey(p)
 	s.m.names.doubt(held) // the server answers a second Parse as it does the first, errors included
 	name, err := s.nameAnew(held)
 	if err != nil {
@@ -136,7 +159,7 @@ func (s *session) prepareAgain(permit gate.Permit, p *prepared) error {
 		return nil
 	case p.name != "":
 		var err error
-		held = p.heldKey(s.cat)
+		held = s.heldKey(p)
 		if name, err = s.nameAnew(held); err != nil {
 			return err
 		}

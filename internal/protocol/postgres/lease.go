@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,18 +24,30 @@ type memo struct {
 	raw     []byte            // the state that statements are judged in, under those settings and nothing else; nil: not known
 	at      time.Time         // when raw was read
 	names   heldNames
+
+	who    pgsql.Identity // as whom it was logged in to; zero until something asked
+	marked bool           // the names of settings of its owner's own stay on it, empty, whatever is reset
+	user   uint64         // the session that used it last
+	used   bool           // a sequence may have answered, which lastval and currval tell
+	ran    bool           // code ran that may have left what cannot be seen: hidden settings, the seed of random
 }
+
+// unknownSettings stands for the settings of a backend on which something may be set that cannot be seen.
+const unknownSettings = "?"
 
 // lent is a session's part in the sharing of backends.
 type lent struct {
 	sharing  bool     // a backend is leased for each transaction
 	base     settings // what the client asked for when it connected, and what it may not change
 	settings settings // what a backend of this session is set to, when it is leased
+	want     string   // the digest of settings
+	under    string   // see readingAs
 	owed     settings // what a RESET took away, and must be set again before the next statement
 	quietly  bool     // the statement under way is such a RESET: the client is told when all is said and done
 	told     settings // the parameters, as the client knows them
 	m        *memo    // of the leased backend; nil where there is none
 	leases   uint64   // numbers them, from 1
+	number   uint64   // of the session
 	kept     bool     // something of the session is on the backend: it stays leased to the session's end
 	dirty    bool     // something ran since the lease that may have left something
 	tainted  bool     // something ran that no reset takes away
@@ -41,16 +55,14 @@ type lent struct {
 }
 
 // owner is whose state the session leaves on a backend that it gives back without a reset.
-func (s *session) owner() string {
-	if s.sharing {
-		return s.g.Caller().Principal.ID()
-	}
-	return ""
-}
+func (s *session) owner() string { return s.g.Caller().Principal.ID() }
 
 // lease gets a backend that is clean of what others left, with the session's settings on it. A pooled one that turns out to
 // be broken is replaced.
 func (s *session) lease(ctx context.Context) error {
+	if err := s.g.Refresh(); err != nil { // the connection's document may have changed
+		return err
+	}
 	for {
 		in, fresh := loggingIn(s.g.Connection().Name, nil)
 		b, err := s.g.Lease().Take(ctx, s.owner(), in)
@@ -64,6 +76,11 @@ func (s *session) lease(ctx context.Context) error {
 		s.attach(b)
 		if err = s.moveIn(ctx, b.Owner()); err == nil {
 			return nil
+		}
+		if fault.KindOf(err) == fault.Malformed { // what the client asks for is at fault, not the backend
+			s.m.applied = unknownSettings
+			s.giveBack(s.owner())
+			return err
 		}
 		s.hangUp()
 		if !pooled || ctx.Err() != nil {
@@ -83,11 +100,21 @@ func (s *session) attach(b *gate.Backend) {
 
 // moveIn makes a backend the session's own: cleared of what another left, set as the session needs it.
 func (s *session) moveIn(ctx context.Context, from string) error {
-	if from != "" && from != s.owner() {
-		if err := s.reset(ctx); err != nil {
-			return err
-		}
+	other := from != "" && from != s.owner()
+	if other && s.m.marked {
+		return errMarked
 	}
+	var err error
+	switch {
+	case other || from != "" && !s.sharing:
+		err = s.reset(ctx)
+	case s.m.user != s.number:
+		err = s.tidy(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	s.m.user = s.number
 	if err := s.apply(ctx); err != nil {
 		return err
 	}
@@ -100,6 +127,32 @@ func (s *session) moveIn(ctx context.Context, from string) error {
 	}
 	s.tell()
 	return nil
+}
+
+var errMarked = fault.New(fault.Backend, "postgres.moveIn", "the backend still knows another principal's names of settings")
+
+// tidy takes away what another session of the same principal may have left unseen.
+func (s *session) tidy(ctx context.Context) error {
+	if s.m.used || s.m.ran {
+		if _, err := s.own(ctx, ownSequences, msgSync); err != nil {
+			return err
+		}
+		s.m.used = false
+	}
+	return s.reseed(ctx)
+}
+
+// reseed gives random() a new seed, where code ran that may have set one: another could tell what comes next.
+func (s *session) reseed(ctx context.Context) error {
+	if !s.m.ran {
+		return nil
+	}
+	seed, err := s.p.seed()
+	if err == nil {
+		_, err = s.ownBound(ctx, ownSeed, appendBindText(appendParse(nil, ownName, seedText), ownName, ownName, seed), msgSync)
+	}
+	s.m.ran = err != nil
+	return err
 }
 
 // detach ends the lease and returns the backend; nil where an answer is due.
@@ -121,6 +174,10 @@ func (s *session) hangUp() {
 
 // giveBack ends the lease; owner is whose state the backend may hold.
 func (s *session) giveBack(owner string) {
+	if s.aim.lost() { // a cancel may still be on its way to it
+		s.hangUp()
+		return
+	}
 	if b := s.detach(); b != nil {
 		b.Give(owner)
 	}
@@ -165,7 +222,7 @@ func (s *session) between(ctx context.Context) error {
 	if !s.sharing || s.kept || !s.resting() {
 		return nil
 	}
-	if s.dirty {
+	if s.dirty || s.tainted {
 		portable, err := s.takeStock(ctx)
 		if err != nil {
 			return err
@@ -185,7 +242,7 @@ func (s *session) takeStock(ctx context.Context) (portable bool, err error) {
 		return false, nil
 	}
 	left, err := s.leftovers(ctx)
-	if err != nil || left.Objects() {
+	if err != nil || left.Objects(s.m.who) {
 		return false, err
 	}
 	now := settings{}
@@ -196,10 +253,19 @@ func (s *session) takeStock(ctx context.Context) (portable bool, err error) {
 		}
 		now[name] = value
 	}
-	if !s.propagates(now) {
-		return false, nil
+	if own := lower(s.g.Connection().Propagate); strings.Contains(own, ".") { // the server does not list it
+		now[own] = s.base[own]
 	}
-	s.settings, s.m.applied, s.m.raw, s.dirty = now, now.digest(), nil, false
+	s.m.applied, s.m.raw, s.dirty = now.digest(), nil, false
+	if s.m.ran || s.owed != nil { // a setting of the gateway's own may be gone, and would not be listed
+		s.m.applied = unknownSettings
+	}
+	if s.m.ran {
+		s.m.names.keep(left.Held)
+	}
+	maps.Copy(now, s.owed)
+	s.owed, s.quietly = nil, false
+	s.use(now)
 	return true, nil
 }
 
@@ -227,7 +293,7 @@ var errKept = sayCode("53400", fault.Unavailable, "the session left something on
 // stays looks at a statement that would leave something on the backend, before it runs: the session then keeps the backend,
 // where the connection has room for that.
 func (s *session) stays(a *pgsql.Analysis) error {
-	if !s.sharing || s.kept || !leaves(a) {
+	if !s.sharing || s.kept || !leaves(a) && !s.taints(a) {
 		return nil
 	}
 	return s.keep()
@@ -243,6 +309,9 @@ func leaves(a *pgsql.Analysis) bool {
 			return true
 		}
 	}
+	if slices.ContainsFunc(a.SetToStay, func(name string) bool { return !replayed(name) }) {
+		return true
+	}
 	return a.Set != nil && a.Set.Kind == pgsql.SetValue && !a.Set.Local && !replayed(a.Set.Name) && !perTransaction(a.Set.Name)
 }
 
@@ -254,6 +323,7 @@ func perTransaction(name string) bool {
 // watch notes what a statement that is about to be sent may leave on the backend.
 func (s *session) watch(u *understood) {
 	a := u.a
+	s.mark(a)
 	if a.Set != nil {
 		s.dirty = s.dirty || a.Set.Kind != pgsql.SetShow
 		s.quietly = a.Set.Kind == pgsql.SetReset || a.Set.Kind == pgsql.SetDiscard || a.Set.Kind == pgsql.SetValue && a.Set.Value == nil
@@ -264,7 +334,29 @@ func (s *session) watch(u *understood) {
 		return
 	}
 	s.dirty = s.dirty || a.ChangesState || a.ChangesCatalogue || changesNames(a)
-	s.tainted = s.tainted || a.Foreign || a.ChangesState && (opaque(a) || s.cat.Hazards())
+	s.tainted = s.tainted || s.taints(a)
+}
+
+// taints reports whether a statement may leave what no reset takes away.
+func (s *session) taints(a *pgsql.Analysis) bool {
+	return a.Foreign || a.ChangesState && (opaque(a) || a.Set == nil && a.Tx == pgsql.TxNone && s.cat.Hazards())
+}
+
+// mark notes on the backend what a statement may leave there that cannot be seen.
+func (s *session) mark(a *pgsql.Analysis) {
+	if s.m == nil {
+		return
+	}
+	own := lower(s.g.Connection().Propagate)
+	marks := func(name string) bool { return name == "" || name != own && strings.Contains(name, ".") }
+	s.m.marked = s.m.marked || slices.ContainsFunc(a.SetByCall, marks) || a.Set != nil && a.Set.Kind != pgsql.SetShow && marks(a.Set.Name)
+	s.m.ran = s.m.ran || a.ChangesState && a.Set == nil && a.Tx == pgsql.TxNone && a.Listen == "" && a.Unlisten == nil
+	for i := range a.Actions {
+		switch a.Actions[i].Name {
+		case pgsql.Prefix + "Insert", pgsql.Prefix + "UseSequence":
+			s.m.used = true
+		}
+	}
 }
 
 // opaque reports whether a statement runs what is not known at all.
@@ -290,7 +382,11 @@ func (s *session) finish(ctx context.Context) {
 	if s.be == nil || s.tainted || ctx.Err() != nil || len(s.queue) != s.head || s.copying || s.since || len(s.be.Unread()) > 0 {
 		return
 	}
-	s.g.Unstage() // a client that left before it said Sync
+	s.g.Unstage()                      // a client that left before it said Sync
+	if s.m.who == (pgsql.Identity{}) { // nothing was judged on it yet, so nothing ran
+		s.giveBack("")
+		return
+	}
 	ctx, done := context.WithTimeout(ctx, resetDue)
 	defer done()
 	defer context.AfterFunc(ctx, s.g.Interrupt)()
@@ -302,7 +398,11 @@ func (s *session) finish(ctx context.Context) {
 	if s.sharing && !s.dirty && !s.kept {
 		s.giveBack(s.owner())
 	} else if s.reset(ctx) == nil {
-		s.giveBack("")
+		owner := ""
+		if s.m.marked {
+			owner = s.owner()
+		}
+		s.giveBack(owner)
 	}
 }
 
@@ -322,9 +422,12 @@ func (s *session) reset(ctx context.Context) error {
 	if s.m.applied != "" || s.dirty {
 		s.m.raw = nil
 	}
-	s.m.applied = ""
+	s.m.applied, s.m.used = "", false
+	if err := s.reseed(ctx); err != nil {
+		return err
+	}
 	left, err := s.leftovers(ctx)
-	if err == nil && !left.Clean() {
+	if err == nil && !left.Clean(s.m.who) {
 		err = fault.New(fault.Backend, "postgres.reset", "a backend was not clean after its reset")
 	}
 	return err
@@ -332,7 +435,7 @@ func (s *session) reset(ctx context.Context) error {
 
 // letGoWhileHeld gives the backend back while an action waits for a reviewer, outside of any transaction: others can use it.
 func (s *session) letGoWhileHeld() {
-	if s.be == nil || s.kept || s.dirty || s.since || s.state.tx != txIdle || len(s.be.Unread()) > 0 {
+	if s.be == nil || s.kept || s.dirty || s.tainted || s.since || s.state.tx != txIdle || len(s.be.Unread()) > 0 {
 		return
 	}
 	for i := s.head; i < len(s.queue); i++ {
@@ -351,13 +454,14 @@ func (s *session) leaseAgain(ctx context.Context) error {
 		return nil
 	}
 	version := s.state.version
-	if err := s.lease(ctx); err != nil {
-		return err
+	back := s.g.Shelve() // the backend may have to be made ready for it
+	err := s.lease(ctx)
+	if err == nil && !s.state.known {
+		err = s.askState(ctx, msgSync)
 	}
-	if !s.state.known {
-		if err := s.readState(ctx); err != nil {
-			return err
-		}
+	back()
+	if err != nil {
+		return err
 	}
 	if s.state.version != version {
 		return sayCode("40001", fault.Conflict, "the settings of the database changed while the statement was waiting", "Run it again.")

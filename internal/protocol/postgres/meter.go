@@ -80,14 +80,13 @@ func onlyReads(u *understood) bool {
 // what is sent next.
 func (s *session) cancelCut(ctx context.Context) {
 	s.cutting = false
-	t, landed := s.aim.take()
+	t := s.aim.take()
 	if t == nil {
 		return
 	}
-	defer landed()
 	ctx, done := context.WithTimeout(ctx, cutDue)
 	defer done()
-	_ = t.send(ctx)
+	s.aim.fly(ctx, t)
 }
 
 // endCut answers a result that was cut and that the backend ended all the same: with the error, after which a server skips

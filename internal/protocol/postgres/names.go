@@ -158,8 +158,10 @@ func (s *session) dropPortals(t *pgsql.Target) {
 	}
 }
 
-// rolledBack forgets every portal, and every cursor that was not there when the transaction began.
+// rolledBack forgets every portal, and every cursor that was not there when the transaction began. What a RESET took away is
+// there again.
 func (s *session) rolledBack() {
+	s.owed = nil
 	s.dropPortals(&pgsql.Target{All: true})
 	for name, c := range s.cursors {
 		if !c.committed {

@@ -51,6 +51,9 @@ func sqlstate(err error) string {
 	if errors.Is(err, gate.ErrBudget) {
 		return "53400" // configuration_limit_exceeded
 	}
+	if errors.Is(err, gate.ErrBusy) {
+		return "53300" // too_many_connections
+	}
 	if s, ok := sqlstates[fault.KindOf(err)]; ok {
 		return s
 	}

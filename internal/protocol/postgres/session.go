@@ -2,10 +2,14 @@ package postgres
 
 import (
 	"context"
+	"encoding/binary"
+	"io"
 	"net"
+	"strconv"
 	"sync/atomic"
 
 	"gatehouse/internal/access"
+	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
 	"gatehouse/internal/sql/pgsql"
 	"gatehouse/internal/wire"
@@ -19,6 +23,7 @@ type protocol struct {
 	greetings  greetings
 	analyzer   *pgsql.Analyzer
 	texts      *sharedCache
+	sessions   atomic.Uint64 // numbers them, from 1
 }
 
 // New makes the protocol.
@@ -43,6 +48,18 @@ func verbs() []wire.Verb {
 		out = append(out, wire.Verb{Name: pgsql.Prefix + v.Name, Implied: v.Implied, About: v.About})
 	}
 	return out
+}
+
+// seed returns a seed for random() that nobody can tell.
+func (p *protocol) seed() ([]byte, error) {
+	var b [6]byte
+	p.cancels.mu.Lock() // the source of randomness is shared
+	defer p.cancels.mu.Unlock()
+	if _, err := io.ReadFull(p.deps.Random, b[:]); err != nil {
+		return nil, fault.Wrap(fault.Internal, "postgres.seed", err, "")
+	}
+	n := binary.BigEndian.Uint64(append([]byte{0, 0}, b[:]...))
+	return strconv.AppendFloat(nil, float64(n)/(1<<48), 'g', -1, 64), nil
 }
 
 // session is one client connection. It belongs to one goroutine but for Drain and cancelHold.
@@ -100,7 +117,7 @@ func newSession(p *protocol, conn net.Conn, st *startup, l gate.Limits) *session
 	if st.get("database") == "" {
 		st.params = append(st.params, [2]string{"database", st.get("user")})
 	}
-	return &session{p: p, conn: conn, startup: st, limits: l, synced: true, state: connState{tx: txIdle},
+	return &session{p: p, conn: conn, startup: st, limits: l, synced: true, lent: lent{number: p.sessions.Add(1)}, state: connState{tx: txIdle},
 		stmts: map[string]*prepared{}, portals: map[string]*portal{}, cursors: map[string]*cursor{}, texts: newTexts[*judged](sessionTexts),
 		shapes: newTexts[*shaped](sessionTexts)}
 }
@@ -151,6 +168,7 @@ type prepared struct {
 	declared []uint32 // of parameters, as the client said
 	key      string   // see heldKey
 	keyOf    *pgsql.Catalogue
+	keyUnder string // the settings
 	bySQL    bool   // PREPARE made it: it stays where it is
 	lease    uint64 // of the backend that holds it, where it has no name
 }

@@ -53,13 +53,15 @@ func (s *session) begin() {
 	if own := s.g.Connection().Propagate; own != "" {
 		s.base[lower(own)] = s.g.Caller().Principal.ID()
 	}
-	s.settings = maps.Clone(s.base)
+	s.use(maps.Clone(s.base))
 }
 
-// propagates reports whether now still tells the backend who calls.
-func (s *session) propagates(now settings) bool {
-	own := lower(s.g.Connection().Propagate)
-	return own == "" || now[own] == s.base[own]
+// use makes t the settings of the session, and who calls one of them.
+func (s *session) use(t settings) {
+	if own := lower(s.g.Connection().Propagate); own != "" {
+		t[own] = s.base[own]
+	}
+	s.settings, s.want, s.under = t, t.digest(), ""
 }
 
 // keepsPropagated refuses a statement that would change the setting that tells the backend who calls.
@@ -80,7 +82,7 @@ func (s *session) keepsPropagated(a *pgsql.Analysis) error {
 
 // apply sets a backend between transactions to what the session needs, where it is set to anything else.
 func (s *session) apply(ctx context.Context) error {
-	want := s.settings.digest()
+	want := s.want
 	if s.m.applied == want {
 		return nil
 	}
@@ -151,6 +153,7 @@ func (s *session) restore(ctx context.Context, end byte) error {
 		if err := s.set(ctx, due, end); err != nil {
 			return err
 		}
+		s.dirty = true // it is not set as it was when it was leased
 	}
 	s.owed, s.quietly = nil, false
 	s.tell()

@@ -23,6 +23,7 @@ type connState struct {
 	tx       byte
 	encoding string            // client_encoding as reported
 	style    map[string]string // DateStyle, TimeZone, IntervalStyle as reported: how literals and parameters are read
+	restyled bool              // since somebody looked
 	readable string            // an encoding that checkEncoding has found good
 	known    bool              // read is true of this moment
 	read     pgsql.State
@@ -34,9 +35,13 @@ type connState struct {
 func (c *connState) learn(params map[string]string) {
 	c.encoding = params["client_encoding"]
 	c.known = false
-	c.style = map[string]string{}
+	if c.style == nil {
+		c.style = map[string]string{}
+	}
 	for _, name := range styles {
-		c.style[name] = params[name]
+		if v := params[name]; v != c.style[name] {
+			c.style[name], c.restyled = v, true
+		}
 	}
 }
 
@@ -46,7 +51,7 @@ func (c *connState) report(name, value string) {
 		c.encoding = value
 	}
 	if slices.Contains(styles, name) && c.style != nil {
-		c.style[name] = value
+		c.style[name], c.restyled = value, true
 	}
 }
 
@@ -85,6 +90,8 @@ var (
 	ownUnset     = gate.Own{Name: pgsql.Prefix + "Reset", Text: "RESET ALL"}
 	ownLeftovers = gate.Own{Name: pgsql.Prefix + "ReadLeftovers", Text: pgsql.LeftoversQuery}
 	ownSettings  = gate.Own{Name: pgsql.Prefix + "ApplySettings", Text: settingsText}
+	ownSequences = gate.Own{Name: pgsql.Prefix + "Reset", Text: "DISCARD SEQUENCES"}
+	ownSeed      = gate.Own{Name: pgsql.Prefix + "Reset", Text: seedText}
 )
 
 // The planner's estimate of the rows that an update or delete would touch, which runs nothing of it.
@@ -92,6 +99,9 @@ const (
 	estimateName   = pgsql.Prefix + "Estimate"
 	estimatePrefix = "EXPLAIN (FORMAT JSON) "
 )
+
+// seedText makes what random() says next unpredictable to whoever was on the backend before.
+const seedText = "select pg_catalog.count(pg_catalog.setseed($1::pg_catalog.text::pg_catalog.float8))"
 
 // rejectText is what the server gets in place of a refused statement inside a transaction or pipeline: a syntax error in
 // every version, so that the server itself fails the transaction and skips to the end of the pipeline. Its ErrorResponse is
@@ -136,6 +146,11 @@ func (s *session) readState(ctx context.Context) error {
 			return nil
 		}
 	}
+	return s.askState(ctx, end)
+}
+
+// askState is readState where nothing is pending.
+func (s *session) askState(ctx context.Context, end byte) error {
 	if err := s.restore(ctx, end); err != nil {
 		return err
 	}
@@ -147,7 +162,10 @@ func (s *session) readState(ctx context.Context) error {
 	if !s.dirty && s.state.tx == txIdle {
 		s.m.raw, s.m.at = text, s.g.Now()
 	}
-	return s.takeState(text)
+	if err = s.takeState(text); err == nil && s.m.who == (pgsql.Identity{}) { // the first look, before anything ran
+		s.m.who = s.state.read.Identity()
+	}
+	return err
 }
 
 // takeState takes up what the server answered.

@@ -45,6 +45,7 @@ type Analysis struct {
 	Tx          TxKind
 	Set         *SetInfo   // SET, RESET, SHOW and DISCARD
 	SetByCall   []string   // the settings that calls of set_config change; "" is one that is not known
+	SetToStay   []string   // those of SetByCall that are not known to end with their transaction
 	Prepare     *Prepared  // PREPARE
 	Execute     string     // EXECUTE: the prepared name
 	Executes    []string   // the prepared names that it runs or plans, at any depth: by EXECUTE itself, in EXPLAIN, in CREATE TABLE AS

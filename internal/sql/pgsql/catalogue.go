@@ -259,8 +259,9 @@ func (c *Catalogue) addHazards(languages [][2]string) {
 	}
 }
 
-// Hazards reports whether code of users may keep something in a backend that no reset takes away.
-func (c *Catalogue) Hazards() bool { return c.hazards }
+// Hazards reports whether code of users may keep something in a backend that no reset takes away: a connection to a foreign
+// server is that too.
+func (c *Catalogue) Hazards() bool { return c.hazards || c.foreign }
 
 // resolveDomains gives columns of a domain the type that the server sends: the one below.
 func (c *Catalogue) resolveDomains(base map[uint32]uint32) {

@@ -298,6 +298,9 @@ func (w *work) setting(verb, name string, nodes []*pg.Node, args []value) value 
 	w.an.ChangesState = true
 	w.copied = w.copied.union(v.from)
 	w.an.SetByCall = append(w.an.SetByCall, setting)
+	if len(nodes) != 3 || !nodes[2].GetAConst().GetBoolval().GetBoolval() {
+		w.an.SetToStay = append(w.an.SetToStay, setting)
+	}
 	w.setAction(setting)
 	return v
 }

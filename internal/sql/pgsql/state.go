@@ -11,7 +11,7 @@ import (
 // with one text column, for ParseState. Every name is qualified, so that no search path changes its meaning.
 const StateQuery = `select pg_catalog.json_build_object(
  'path', pg_catalog.to_json(pg_catalog.current_schemas(true)),
- 'user', current_user, 'session', session_user,
+ 'user', current_user, 'session', session_user, 'role', pg_catalog.current_setting('role'),
  'strings', pg_catalog.current_setting('standard_conforming_strings'),
  'encoding', pg_catalog.current_setting('client_encoding'),
  'temp', (select pg_catalog.json_agg(n.name) from (
@@ -36,7 +36,7 @@ const StateQuery = `select pg_catalog.json_build_object(
 // State is what decides how a text is read in a session.
 type State struct {
 	Path                      []string // schemas in the order in which the server looks: pg_catalog.current_schemas(true)
-	User, SessionUser         string   //
+	User, SessionUser, Role   string   // Role is what SET ROLE has set
 	StandardConformingStrings bool     // off is refused where a text holds a backslash
 	ClientEncoding            string   // as the server names it; anything but UTF8 and SQL_ASCII may carry ASCII only
 	Temp                      []string // names of the session's own temporary relations and types, which shadow others
@@ -48,6 +48,7 @@ type stateJSON struct {
 	Path     []string `json:"path"`
 	User     string   `json:"user"`
 	Session  string   `json:"session"`
+	Role     string   `json:"role"`
 	Strings  string   `json:"strings"`
 	Encoding string   `json:"encoding"`
 	Temp     []string `json:"temp"`
@@ -71,8 +72,11 @@ func ParseState(text []byte) (State, error) {
 		return State{}, fault.New(fault.Backend, op, "the database's answer about its session state is incomplete")
 	}
 	return State{
-		Path: j.Path, User: j.User, SessionUser: j.Session,
+		Path: j.Path, User: j.User, SessionUser: j.Session, Role: j.Role,
 		StandardConformingStrings: strings.EqualFold(j.Strings, "on"),
 		ClientEncoding:            j.Encoding, Temp: j.Temp, tables: j.Tables,
 	}, nil
 }
+
+// Identity is as whom the session runs its statements.
+func (s *State) Identity() Identity { return Identity{s.User, s.SessionUser, s.Role} }

@@ -221,6 +221,7 @@ func (w *work) innerAt(n *pg.Node, start int) *Analysis {
 	w.an.ChangesCatalogue = w.an.ChangesCatalogue || a.ChangesCatalogue
 	w.an.Foreign = w.an.Foreign || a.Foreign
 	w.an.SetByCall = append(w.an.SetByCall, a.SetByCall...)
+	w.an.SetToStay = append(w.an.SetToStay, a.SetToStay...)
 	if w.an.Why == "" {
 		w.an.Why = a.Why
 	}

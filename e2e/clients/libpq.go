@@ -229,22 +229,7 @@ func (g *viaLibPQ) refusal() error {
 
 func (g *viaLibPQ) pool() error {
 	g.db.SetMaxOpenConns(5)
-	done := make(chan error)
-	for i := range 40 {
-		go func() {
-			var n int
-			err := g.db.QueryRowContext(g.ctx, "SELECT $1::integer", i).Scan(&n)
-			if err == nil && n != i {
-				err = fmt.Errorf("got %d for %d", n, i)
-			}
-			done <- err
-		}()
-	}
-	var all error
-	for range 40 {
-		all = errors.Join(all, <-done)
-	}
-	return all
+	return together(func(i int, n *int) error { return g.db.QueryRowContext(g.ctx, "SELECT $1::integer", i).Scan(n) })
 }
 
 // pqCode is the SQLSTATE of an error of lib/pq; "" for none.

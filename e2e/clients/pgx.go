@@ -305,11 +305,16 @@ func (g *viaPgxConn) pool() error {
 		return err
 	}
 	defer pool.Close()
+	return together(func(i int, n *int) error { return pool.QueryRow(g.ctx, "SELECT $1::integer", i).Scan(n) })
+}
+
+// together asks a pool for 40 numbers at once, each of which has to be the one that was asked for.
+func together(ask func(i int, n *int) error) error {
 	done := make(chan error)
 	for i := range 40 {
 		go func() {
 			var n int
-			err := pool.QueryRow(g.ctx, "SELECT $1::integer", i).Scan(&n)
+			err := ask(i, &n)
 			if err == nil && n != i {
 				err = fmt.Errorf("got %d for %d", n, i)
 			}

@@ -66,6 +66,46 @@ var table = []mutant{
 		pkg: "./e2e", test: "TestRowBudgetEndsWhatItCannotCut",
 	},
 	{
+		check: "budget: a row that is passed on in pieces counts", file: "internal/protocol/postgres/answers.go",
+		find: "if r.metered {\n\t\t\tif more, err := s.meter(s.due(), r, size); !more {", replace: "if r.metered {\n\t\t\tif more, err := true, error(nil); !more {",
+		pkg: "./e2e", test: "TestRowBudget",
+	},
+	{
+		check: "budget: where it is used up nothing more is begun", file: "internal/gate/ask.go",
+		find: "if meters, err = g.budgeted(v); err != nil {", replace: "if meters, err = g.budgeted(v); false {",
+		pkg: "./e2e", test: "TestRowBudget",
+	},
+	{
+		check: "mask: a row that must be held has a bound", file: "internal/protocol/postgres/answers.go",
+		find: "if size > s.limits.Row() {", replace: "if false {",
+		pkg: "./e2e", test: "TestMaskedRowsAreBounded",
+	},
+	{
+		check: "mask: nothing leaves of a result that was cut", file: "internal/protocol/postgres/answers.go",
+		find: "if r.over != nil {\n\t\t\treturn s.be.Copy", replace: "if false {\n\t\t\treturn s.be.Copy",
+		pkg: "./e2e", test: "TestMaskedRowsAreBounded",
+	},
+	{
+		check: "record: a digest of what must not show is a token", file: "internal/gate/ask.go",
+		find: "if h == nil || h.tokens || g.masks != nil && len(g.masks.Detect()) > 0 {", replace: "if false {",
+		pkg: "./e2e", test: "TestRowsOfACopyAreOnRecord",
+	},
+	{
+		check: "record: the rows of a copy are digested", file: "internal/protocol/postgres/copy.go",
+		find: "_, _ = r.sum.Write(in.Unread()[head:size])", replace: "",
+		pkg: "./e2e", test: "TestRowsOfACopyAreOnRecord",
+	},
+	{
+		check: "guardrail: OR REPLACE is an action of its own", file: "internal/sql/pgsql/beside.go",
+		find: "if p.name == Prefix+w.an.Verb {", replace: "if false {",
+		pkg: "./e2e/bypass", test: "TestGuardrails",
+	},
+	{
+		check: "guardrail: so is another owner", file: "internal/sql/pgsql/beside.go",
+		find: "w.act(verbOwner, table, nil)", replace: "",
+		pkg: "./e2e/bypass", test: "TestGuardrails",
+	},
+	{
 		check: "deny: it follows the other names of what is written", file: "internal/policy/decide.go",
 		find: "by, more, denied := r.forbid(f)", replace: "by, more, denied := (*bound)(nil), reads(0), false",
 		pkg: "./e2e", test: "TestWritesByAnotherName",

@@ -47,7 +47,7 @@ func reference(root *schema) string {
 	for _, kind := range access.Kinds() {
 		referenceTable(&b, kind, root.Defs[kind])
 	}
-	referenceTable(&b, "The gateway's own configuration (`serve --config FILE`)", root.Defs[serverDef])
+	referenceTable(&b, "The gateway's own configuration", root.Defs[serverDef])
 	return b.String()
 }
 

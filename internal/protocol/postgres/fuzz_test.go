@@ -237,7 +237,7 @@ func (b scripted) serve(c net.Conn) {
 type fuzzWorld struct {
 	quietLog
 	protocol *protocol
-	backend  scripted
+	backend  interface{ serve(c net.Conn) }
 	masks    access.Masks
 }
 
@@ -333,6 +333,7 @@ type monologue struct {
 
 func (m *monologue) Read(b []byte) (int, error)    { return m.said.Read(b) }
 func (m *monologue) Write(b []byte) (int, error)   { return m.told.Write(b) }
+func (*monologue) SetDeadline(time.Time) error     { return nil }
 func (*monologue) SetReadDeadline(time.Time) error { return nil }
 
 // run runs one session to its end and returns everything that its client was told after its login.
@@ -352,9 +353,50 @@ func (w *fuzzWorld) run(t *testing.T, said []byte) []byte {
 		t.Fatal(err)
 	}
 	err = s.Relay(ctx)
+	if err != nil {
+		t.Logf("relay: %v", err)
+	}
 	if ctx.Err() != nil {
 		t.Errorf("the session did not end: %v", err)
 	}
 	g.Close(nil, err)
 	return far.told.Bytes()
+}
+
+// FuzzFrames: however a stream is cut into pieces, the same messages come of it, none is larger than what was sent, and what
+// was read is written the same.
+func FuzzFrames(f *testing.F) {
+	f.Add(appendFrame(appendQuery(nil, "SELECT 1"), msgSync, nil), uint8(3))
+	f.Add([]byte{msgQuery, 0, 0, 0, 3}, uint8(1))
+	f.Add([]byte{msgQuery, 0x80, 0, 0, 0, 0}, uint8(2))
+	f.Add([]byte{msgQuery, 0x7f, 0xff, 0xff, 0xff, 0}, uint8(5))
+	f.Fuzz(func(t *testing.T, stream []byte, piece uint8) {
+		whole := frames(stream)
+		var held []byte
+		var cut [][]byte
+		for at := 0; at < len(stream); at += int(piece) + 1 {
+			held = append(held, stream[at:min(at+int(piece)+1, len(stream))]...)
+			got := frames(held)
+			for _, m := range got {
+				cut = append(cut, bytes.Clone(m))
+				held = held[len(m):]
+			}
+		}
+		if len(cut) != len(whole) {
+			t.Fatalf("%d messages in pieces, %d whole", len(cut), len(whole))
+		}
+		var again []byte
+		for i, m := range whole {
+			if !bytes.Equal(m, cut[i]) {
+				t.Fatalf("%q in pieces, %q whole", cut[i], m)
+			}
+			again = appendFrame(again, m[0], m[head:])
+		}
+		if !bytes.HasPrefix(stream, again) {
+			t.Fatalf("%q was written again as %q", stream, again)
+		}
+		if kind, size, ok, err := peekHead(stream); err == nil && ok && (size < head || kind != stream[0]) {
+			t.Fatalf("a message of %d bytes", size)
+		}
+	})
 }

@@ -227,6 +227,7 @@ func (s *session) refuseQuery(ctx context.Context, why error) error {
 		return nil
 	}
 	if s.state.tx == txIdle && s.synced {
+		delete(s.stmts, "") // as a server does at every simple query, whatever comes of it
 		s.out = appendReady(appendError(s.out, "ERROR", why), txIdle)
 		return s.send()
 	}

@@ -162,21 +162,7 @@ func TestSpacingChangesNothing(t *testing.T) {
 		if err != nil {
 			return
 		}
-		var b strings.Builder
-		at, word := 0, pg.Token_NUL
-		for _, tok := range tokens {
-			gap := sql[at:tok.Start]
-			if gap != "" {
-				gaps := []string{" ", "\n", "\t \r\n", " /* x; 'y' */ ", " --z'\n", "/**/ "}
-				if looksAhead(word) {
-					gaps = gaps[:3]
-				}
-				gap = rapid.SampledFrom(gaps).Draw(t, "gap")
-			}
-			b.WriteString(gap + sql[tok.Start:tok.End])
-			at, word = int(tok.End), tok.Token
-		}
-		spaced := b.String() + sql[at:]
+		spaced := respaced(sql, tokens, func(of []string) string { return rapid.SampledFrom(of).Draw(t, "gap") })
 		x, errX := New(Limits{}).Analyze(sql, c, testState())
 		y, errY := New(Limits{}).Analyze(spaced, c, testState())
 		if (errX == nil) != (errY == nil) {

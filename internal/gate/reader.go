@@ -30,6 +30,7 @@ type Reader struct {
 	base int64 // stream offset of buf[0]
 	keep int64 // bytes from this offset on must stay although they were read; -1 where none must
 	max  int   // the largest message that is held
+	full bool  // the last read filled the buffer
 	due  time.Time
 
 	waits  atomic.Uint64 // odd while a wait lasts longer than patience
@@ -66,6 +67,7 @@ func (b *Reader) Fill(n int) error {
 	for first := true; first || b.w-b.r < n; first = false {
 		m, err := b.conn.Read(b.buf[b.w:])
 		b.w += m
+		b.full = b.w == len(b.buf)
 		if err != nil && m == 0 {
 			return err
 		}
@@ -82,7 +84,8 @@ func (b *Reader) room(n int) {
 	if b.keep >= 0 {
 		low = int(b.keep - b.base)
 	}
-	full := b.w == len(b.buf) && b.w-low >= firstBuffer // the last read filled the buffer: more is coming
+	full := b.full // more is coming, most likely
+	b.full = false
 	if low == b.w {
 		b.base += int64(low)
 		b.r, b.w = b.r-low, 0

@@ -136,3 +136,20 @@ func TestWatchKeepsWhatItReads(t *testing.T) {
 	<-gone
 	stop()
 }
+
+// TestReaderGrowsUnderRows: a stream that is read full grows the buffer, also where each read leaves the beginning of a
+// message behind, as rows do.
+func TestReaderGrowsUnderRows(t *testing.T) {
+	stream := make([]byte, 4<<20)
+	d := &drip{stream: stream, sizes: []int{len(stream)}}
+	r := newReader(d, 1<<20)
+	for range 200 {
+		if err := r.Fill(len(r.Unread()) + 1); err != nil {
+			break
+		}
+		r.Skip(len(r.Unread()) - 100) // the beginning of a row stays
+	}
+	if len(r.buf) < bulkBuffer {
+		t.Errorf("the buffer is %d bytes after a stream of %d", len(r.buf), len(stream))
+	}
+}

@@ -219,6 +219,9 @@ func (s *session) resting() bool {
 
 // between gives the backend back between two transactions, where nothing of the session depends on it.
 func (s *session) between(ctx context.Context) error {
+	if cap(s.out) > 64<<10 {
+		s.out = nil
+	}
 	if !s.sharing || s.kept || !s.resting() {
 		return nil
 	}

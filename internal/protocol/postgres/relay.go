@@ -194,13 +194,16 @@ func (s *session) hold(ctx context.Context, a access.Approval) (context.Context,
 	}
 }
 
+// mostOut is the room for answers that a session keeps, in bytes: for what a full read of masked rows becomes.
+const mostOut = 160 << 10
+
 // send writes what is ready for the client.
 func (s *session) send() error {
 	if len(s.out) == 0 {
 		return nil
 	}
 	err := s.g.Show(s.out)
-	if cap(s.out) > 64<<10 {
+	if cap(s.out) > mostOut {
 		s.out = nil
 	}
 	s.out = s.out[:0]

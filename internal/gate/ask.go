@@ -45,7 +45,7 @@ func (g *Gate) Ask(ctx context.Context, h *Handle, r Request) (Permit, error) {
 			return Permit{}, g.refused(h, r.Params, access.Verdict{Effect: access.Deny}, err)
 		}
 	}
-	v := g.decide(h, r.Params, r.Estimate)
+	v := g.decide(h, r.Params, g.estimating(h, r))
 	if h.steered(v) {
 		return Permit{}, g.refused(h, r.Params, access.Verdict{}, oracle(h.oracle))
 	}

@@ -129,6 +129,21 @@ func (g *Gate) lookUp(h *Handle) error {
 	return nil
 }
 
+// estimating returns how r is estimated. How many rows would be found by a masked value depends on it, so that what is only
+// prepared has used a lookup too where it is estimated.
+func (g *Gate) estimating(h *Handle, r Request) func() *int64 {
+	if !r.Prepare || len(h.looked) == 0 || r.Estimate == nil {
+		return r.Estimate
+	}
+	return func() *int64 {
+		n := r.Estimate()
+		if n != nil && g.lookUp(h) != nil {
+			return nil
+		}
+		return n
+	}
+}
+
 // ErrBudget is the cause of a refusal, or of the end of a result, because a budget for results is used up.
 var ErrBudget = errors.New("a budget is used up")
 

@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"gatehouse/internal/access"
@@ -20,6 +21,7 @@ func (g *Gate) hold(ctx context.Context, h *Handle, r Request, v access.Verdict)
 	if len(r.Exact) > 0 {
 		text += "\x00" + string(r.Exact)
 	}
+	text += meant(h.st)
 	digest := g.svc.Digest(g.conn.Name, principal, text, r.Params)
 	now := g.clock()
 	waits, leave := g.mayWait(r)
@@ -49,6 +51,19 @@ func (g *Gate) hold(ctx context.Context, h *Handle, r Request, v access.Verdict)
 		return "", v, g.refused(h, r.Params, v, answered(a))
 	}
 	return g.spend(ctx, h, r, a, digest)
+}
+
+// meant is what the names of a statement stand for: the same text may mean another object by now, and an approval is for the
+// one that the reviewer was shown.
+func meant(st *access.Statement) string {
+	var b strings.Builder
+	for _, list := range [...][]access.Action{st.Actions, st.Related} {
+		for i := range list {
+			b.WriteString("\x00" + list[i].Name + "\x00" + list[i].Resource)
+		}
+		b.WriteString("\x00")
+	}
+	return b.String()
 }
 
 // wait waits for the reviewers, for as long as the client is there.

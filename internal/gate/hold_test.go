@@ -83,11 +83,16 @@ func TestHoldFilesWhatIsAsked(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := d.filed[0]
-	want := access.Approval{ID: "a1", State: access.ApprovalPending, Digest: "db" + "i#s" + "delete from t", Session: "s1", Principal: "i#s",
+	want := access.Approval{ID: "a1", State: access.ApprovalPending, Digest: "db" + "i#s" + "delete from t" + meant(&st), Session: "s1", Principal: "i#s",
 		Roles: []string{"role"}, Connection: "db", Text: "delete from t", Actions: st.Actions, Because: access.Because{Policy: "p", Statement: 1},
 		Reviewers: [][]string{{"dba"}}, RequestedAt: a.RequestedAt, ExpiresAt: a.RequestedAt.Add(60e9)}
 	if !reflect.DeepEqual(a, want) {
 		t.Errorf("filed %+v\nwant  %+v", a, want)
+	}
+	other := statement("delete from t") // the same text, when its name stands for something else
+	other.Actions = []access.Action{{Name: other.Actions[0].Name, Resource: "db/another"}}
+	if _, err := g.Ask(t.Context(), g.Judge(&other), Request{}); err != nil || d.filed[1].Digest == a.Digest {
+		t.Errorf("an approval is for whatever the text means: %v", err)
 	}
 }
 

@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"context"
+	"errors"
 	"slices"
 
 	"gatehouse/internal/access"
@@ -46,6 +48,35 @@ func (s *session) sameMeaning(p *prepared, j *judged) error {
 		m.all = append(m.all, meaning{path, actions})
 	}
 	m.cat, m.state = j.cat, j.state
+	return nil
+}
+
+var errMeansOther = sayCode("55000", fault.Conflict, "what this statement is about was replaced by something else while it waited for a reviewer",
+	"Run the statement again to ask again.")
+
+// stillMeans refuses a statement that has waited for a reviewer where its names, or those of the prepared statement that it
+// runs, stand for other objects than the reviewer was shown. What a cursor reads is settled since it was opened.
+func (s *session) stillMeans(ctx context.Context, asked, u *understood) error {
+	cat, err := s.p.catalogues.get(ctx, s)
+	if err != nil || cat == s.cat || asked.a.Fetch != "" {
+		return err
+	}
+	texts := []string{asked.a.Text}
+	if p := s.stmts[asked.a.Execute]; p != nil && asked.a.Execute != "" {
+		texts = append(texts, p.text)
+	}
+	var now, related []access.Action
+	for _, text := range texts {
+		b, err := s.analyse([]byte(text), cat)
+		if err != nil || len(b.Statements) != 1 {
+			return errors.Join(errMeansOther, err)
+		}
+		now, related = append(now, b.Statements[0].Actions...), append(related, b.Statements[0].Related...)
+	}
+	st := u.h.Statement()
+	if !slices.EqualFunc(now, st.Actions, sameObject) || !slices.EqualFunc(related, st.Related, sameObject) {
+		return errMeansOther
+	}
 	return nil
 }
 

@@ -104,6 +104,9 @@ func (s *session) sequence(stmts []*understood) error {
 // changesReading reports whether the statements after u may be read otherwise. The end of a transaction that changed
 // nothing changes nothing, and what a session listens to is no matter of reading.
 func (s *session) changesReading(u *understood) bool {
+	if c := s.cursors[u.a.Fetch]; c != nil && c.u.a.ChangesState { // a cursor runs on while it is read
+		return true
+	}
 	ends := u.a.Tx != pgsql.TxNone && !s.unsettled
 	return u.a.ChangesState && !ends && u.a.Listen == "" || u.a.ChangesCatalogue
 }
@@ -132,7 +135,11 @@ func (s *session) ask(ctx context.Context, u *understood, r gate.Request) (run, 
 	r.Clear = !hide.rows
 	r.Rows = u.a.ReturnsRows || u.a.Copy != nil && u.a.Copy.ToClient
 	r.State = s.state.meaning
-	r.Hold = s.hold
+	waited := false
+	r.Hold = func(ctx context.Context, a access.Approval) (context.Context, func()) {
+		waited = true
+		return s.hold(ctx, a)
+	}
 	if r.Within = s.state.tx != txIdle || s.since && s.ran > 0; r.Within {
 		r.Locks = s.locks
 	}
@@ -142,7 +149,10 @@ func (s *session) ask(ctx context.Context, u *understood, r gate.Request) (run, 
 		return run{}, explained(err, u)
 	}
 	done := run{permit: permit, u: u, masks: s.g.Masks()}
-	if err := s.leaseAgain(ctx); err != nil {
+	if err = s.leaseAgain(ctx); err == nil && waited {
+		err = s.stillMeans(ctx, asked, u)
+	}
+	if err != nil {
 		s.abandon([]run{done})
 		return run{}, s.g.Refuse(u.h, r.Params, err)
 	}

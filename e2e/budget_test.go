@@ -94,6 +94,8 @@ func TestRowBudget(t *testing.T) {
 		"few-prepared":        {append(step{query("PREPARE p AS " + many)}, query("EXECUTE p")), "CZI" + stops},
 		"few-explained":       {[]pgproto3.FrontendMessage{query("SELECT id FROM customers LIMIT 5"), query(another)}, "DDDDDCZIE53400ZI"},
 		"thin-simple":         {[]pgproto3.FrontendMessage{query("SELECT repeat('x', 400) FROM customers")}, "DDE53400ZI"},
+		"thin-error":          {[]pgproto3.FrontendMessage{query("SELECT string_agg(repeat(name, 50), ' ')::int FROM customers")}, "E53400ZI"},
+		"thin-error-parsed":   {extended("SELECT string_agg(repeat(name, 50), ' ')::int FROM customers"), "E53400ZI"},
 		"thin-large":          {[]pgproto3.FrontendMessage{query("SELECT repeat('x', 5000000) FROM customers LIMIT 3")}, "E53400ZI"},
 		"thin-large-parsed":   {extended("SELECT repeat('x', 5000000) FROM customers LIMIT 3"), "E53400ZI"},
 	} {

@@ -14,7 +14,7 @@ func TestMasking(t *testing.T) {
 	for i := range shared.first {
 		shared.first[i] = shared.rows(t, i)
 	}
-	for _, a := range slices.Concat(maskingReads(), maskingTables(), maskingChannels(), maskingSideways(), maskingOracles(), maskingDefinitions()) {
+	for _, a := range slices.Concat(maskingReads(), maskingTables(), maskingChannels(), maskingSideways(), maskingOracles(), maskingDefinitions(), maskingEndings()) {
 		scores.count(t, "masking", a, func(t *testing.T) { interfere(t, a) })
 	}
 }

@@ -57,3 +57,8 @@ CREATE RULE elsewhere AS ON INSERT TO redirected DO ALSO SELECT email FROM custo
 CREATE SERVER loopback FOREIGN DATA WRAPPER postgres_fdw;
 CREATE FOREIGN TABLE customers_far (id integer, name text, email text, ssn text) SERVER loopback OPTIONS (table_name 'customers');
 SELECT lo_from_bytea(70001, 'empty');
+CREATE SCHEMA other;
+CREATE TABLE other.customers (id integer, name text, email text);
+CREATE COLLATION loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE FUNCTION opened(refcursor) RETURNS refcursor LANGUAGE plpgsql AS
+  'BEGIN OPEN $1 FOR SELECT email || '''' AS name FROM public.customers ORDER BY id; RETURN $1; END';

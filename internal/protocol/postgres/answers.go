@@ -297,6 +297,8 @@ func (s *session) spontaneous(kind byte, whole []byte) (bool, error) {
 		if e := s.due(); hides && (s.loud || e == nil || e.current() == nil || s.hides(e.current().u).errors) {
 			s.add, _ = appendCoarse(s.add, kind, whole[head:], s.plainTable(m))
 			return false, nil
+		} else if e != nil {
+			return s.meterWords(e.current(), len(whole)) == nil, nil
 		}
 	case ansNotification:
 		if hides { // whoever sent it may have put a masked value into it
@@ -450,6 +452,10 @@ func (s *session) fails(e *expect, whole []byte) (pass bool, err error) {
 	case s.coarse(e, r):
 		s.add, code = appendCoarse(s.add, ansError, whole[head:], s.plainTable(s.g.Masks()))
 		pass = false
+	default:
+		if over := s.meterWords(r, len(whole)); over != nil {
+			s.add, pass, code = appendError(s.add, "ERROR", over), false, sqlstate(over)
+		}
 	}
 	out := gate.Outcome{Status: access.StatusError, Code: code}
 	if r != nil {

@@ -56,6 +56,15 @@ func (s *session) tooLarge() error {
 	return errors.Join(errTooLarge, s.g.Done(r.permit, r.out))
 }
 
+// meterWords counts an error or a notice of a metered statement, whose words may hold as much as a row. An error means that
+// they must not leave.
+func (s *session) meterWords(r *run, size int) error {
+	if r == nil || !r.metered {
+		return nil
+	}
+	return s.g.Spend(r.permit, 0, int64(size))
+}
+
 // mayCut reports whether an error in place of the rest of a result says what the backend has done: it only read, outside of
 // a transaction, and nothing stands before or behind it in its pipeline.
 func (s *session) mayCut(e *expect, r *run) bool {

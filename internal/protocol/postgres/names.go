@@ -137,6 +137,8 @@ func (s *session) effects(u *understood, tag []byte) {
 		s.dropPortals(&pgsql.Target{All: true})
 	case a.Tx == pgsql.TxRollbackTo || strings.HasPrefix(string(tag), "ROLLBACK"):
 		s.rolledBack()
+	case a.Tx == pgsql.TxCommit || a.Tx == pgsql.TxPrepare: // another transaction may begin before the next ReadyForQuery
+		s.committed()
 	}
 }
 
@@ -170,8 +172,9 @@ func (s *session) rolledBack() {
 	}
 }
 
-// endTransaction forgets what lives only as long as a transaction.
-func (s *session) endTransaction() {
+// committed forgets every portal, and every cursor that does not outlive its transaction: from now on a function may use the
+// name for another.
+func (s *session) committed() {
 	s.dropPortals(&pgsql.Target{All: true})
 	for name, c := range s.cursors {
 		if !c.hold {
@@ -179,6 +182,11 @@ func (s *session) endTransaction() {
 		}
 		c.committed = true
 	}
+}
+
+// endTransaction forgets what lives only as long as a transaction.
+func (s *session) endTransaction() {
+	s.committed()
 	if s.unsettled { // SET LOCAL and ON COMMIT DROP end here, also where the client wrote no COMMIT: at the end of a pipeline
 		s.state.known = false
 	}

@@ -40,8 +40,15 @@ func (w *work) funcCall(f *pg.FuncCall, sc *scope) value {
 		return w.selectField(args[0], name)
 	}
 	v := w.callNamed(schema, name, args)
-	if w.class(schema, name) == classSequence {
+	switch w.class(schema, name) {
+	case classSequence:
 		w.sequence(f.Args)
+	case classFirst, classSecond:
+		w.matters = w.matters || len(v.from) > 0
+		if !fixedFits(name, f.Args, args) {
+			v.total = false
+			w.test(v)
+		}
 	}
 	return w.aggregate(f, v, sc)
 }

@@ -158,7 +158,8 @@ func (w *work) totalOperation(name string, e *pg.A_Expr, l, r value) (bool, kind
 	case "?", "?|", "?&":
 		return kindOf(l) == kindJSONB, 0
 	}
-	return true, 0
+	w.matters = w.matters || len(l.from) > 0
+	return fixedPattern(e.Rexpr), 0
 }
 
 // concatenation is total where it is of texts, or of a text and what has one: arrays may have different dimensions.

@@ -471,21 +471,6 @@ func (s *session) fails(e *expect, whole []byte) (pass bool, err error) {
 	return pass, err
 }
 
-// coarse reports whether an error must lose its words.
-func (s *session) coarse(e *expect, r *run) bool {
-	m := s.g.Masks()
-	if m == nil || !m.Fields() {
-		return false
-	}
-	if s.loud {
-		return true
-	}
-	if r == nil && e.portal != nil && e.portal.u != nil {
-		return s.hides(e.portal.u).errors
-	}
-	return r == nil || s.hides(r.u).errors
-}
-
 // failQuery ends a simple query's statements: the failed one, and those that the server skips.
 func (s *session) failQuery(e *expect, out gate.Outcome) error {
 	e.failed = true

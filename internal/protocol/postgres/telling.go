@@ -16,3 +16,18 @@ func telling(body []byte) bool {
 	}
 	return false
 }
+
+// coarse reports whether an error must lose its words.
+func (s *session) coarse(e *expect, r *run) bool {
+	m := s.g.Masks()
+	if m == nil || !m.Fields() {
+		return false
+	}
+	if s.loud {
+		return true
+	}
+	if r == nil && e.portal != nil && e.portal.u != nil {
+		return s.hides(e.portal.u).errors
+	}
+	return r == nil || s.hides(r.u).errors
+}

@@ -59,6 +59,7 @@ CREATE POLICY own ON pool.tenants USING (current_setting('app.principal', true) 
 func pooled(t *testing.T, conf string) *gateway.Gateway {
 	t.Helper()
 	asOwner(t, poolObjects)
+	t.Cleanup(func() { asOwner(t, "DROP SCHEMA pool CASCADE") }) // other tests read all there is
 	return with(t, strings.Replace(shared.documents(), "record_results: 5", conf, 1)+sharing)
 }
 

@@ -248,16 +248,16 @@ func TestExplain(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 	for words, body := range map[string]string{
-		"several": `{"connection":"c","statement":"s"}`, "no Issuer": `{"connection":"c","statement":"s","issuer":"x"}`,
+		"which issuer": `{"connection":"c","statement":"s"}`, "no Issuer": `{"connection":"c","statement":"s","issuer":"x"}`,
 		"not both": `{"connection":"c","statement":"s","issuer":"dev","token":"t"}`, "aud": `{"connection":"c","statement":"s","token":"t"}`,
 	} {
-		if words == "several" {
+		if words == "which issuer" {
 			g.must(nil, "POST", "/v1/documents", apitest.AdminToken, apply(`{"kind":"Issuer","name":"dev2","url":"https://two.test","audiences":["a"]}`))
 		}
 		if p := g.refused(http.StatusUnprocessableEntity, words, "POST", "/v1/policy/explain", apitest.AdminToken, body); p.Kind != "malformed" {
 			t.Errorf("%+v", p)
 		}
-		if words == "several" {
+		if words == "which issuer" {
 			g.must(nil, "DELETE", "/v1/documents/Issuer/dev2", apitest.AdminToken, nil)
 		}
 	}

@@ -341,7 +341,7 @@ func (w *fuzzWorld) run(t *testing.T, said []byte) []byte {
 	far := &monologue{said: bytes.NewReader(said)}
 	svc := &gate.Services{Authority: w, Recorder: w, Vault: w, Tokens: w, Dial: w.dial, Clock: time.Now, Pools: gate.NewPools(time.Now)}
 	p := &access.Principal{Issuer: "i", Subject: "s"}
-	limits := gate.Limits{Message: 1 << 20, Staged: 1 << 20, Actions: 16}
+	limits := gate.Limits{Message: 1 << 20, Staged: 1 << 20, Actions: 256}
 	g, err := gate.Open(t.Context(), svc, gate.Caller{Session: "s1", Principal: p, Protocol: "postgres"}, "db", access.Statement{Actions: []access.Action{{}}}, far, limits)
 	if err != nil {
 		t.Fatal(err)

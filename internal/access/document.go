@@ -41,7 +41,7 @@ type Connection struct {
 	Name          string      `json:"name"`
 	Description   string      `json:"description,omitempty"`
 	Type          string      `json:"type"`               // a protocol's name
-	Address       string      `json:"address"`            // host:port
+	Address       string      `json:"address"`            // host:port; for connections of requests a URL such as https://api.example.com/v2
 	Database      string      `json:"database,omitempty"` // the database, vhost or index inside the backend
 	TLS           BackendTLS  `json:"tls,omitzero"`
 	Credential    Credential  `json:"credential"`
@@ -54,6 +54,53 @@ type Connection struct {
 
 	HoldInTransaction   string `json:"hold_in_transaction,omitempty"`   // an action that needs an approval in an open transaction: "refuse" (default) files the approval, for when it is tried again; "hold" waits, with the transaction's locks
 	MaxHeldTransactions int    `json:"max_held_transactions,omitempty"` // transactions that may wait with hold at once; beyond it they are refused; default 10
+
+	HTTP *HTTPOptions `json:"http,omitempty"` // connections of type http
+	AWS  *AWSOptions  `json:"aws,omitempty"`  // connections of type aws
+}
+
+// HTTPOptions is what a connection to an HTTP endpoint says besides its address.
+type HTTPOptions struct {
+	Protocols    []string          `json:"protocols,omitempty"`     // spoken with the backend, the first that it knows: h2, http/1.1 (default both); h2c alone speaks HTTP/2 without TLS
+	Paths        []string          `json:"paths,omitempty"`         // templates such as /v1/invoices/{id}: conditions read what stands in their braces
+	IgnoreCase   bool              `json:"ignore_case,omitempty"`   // the backend takes /A and /a for the same: paths are judged in lower case
+	OpenAPI      string            `json:"openapi,omitempty"`       // an OpenAPI 3 document, in JSON or YAML: its operations become actions, others are refused
+	OpenAPIFile  string            `json:"openapi_file,omitempty"`  // the same, from a file
+	MaxBody      int               `json:"max_body,omitempty"`      // bytes of a request's body that are held to be judged; default 1 MiB. What is larger is unknown to conditions
+	Host         string            `json:"host,omitempty"`          // the Host that the backend is sent; default its address
+	KeepPrefix   bool              `json:"keep_prefix,omitempty"`   // tell the backend the path before its own, in X-Forwarded-Prefix
+	Headers      map[string]string `json:"headers,omitempty"`       // headers that every request is sent with, whatever the client says
+	WebSocket    bool              `json:"websocket,omitempty"`     // let clients upgrade to WebSocket: text frames are inspected, others counted
+	Descriptors  string            `json:"descriptors,omitempty"`   // a file with a Protocol Buffers FileDescriptorSet: gRPC messages are read by it
+	Reflection   bool              `json:"reflection,omitempty"`    // ask the backend's gRPC server reflection for the same
+	IdleTimeout  Duration          `json:"idle_timeout,omitempty"`  // of an answer or an upgraded connection that says nothing; default 5m
+	MaxBackends  int               `json:"max_backends,omitempty"`  // connections to the backend at once; default 256
+	BodyDeadline Duration          `json:"body_deadline,omitempty"` // the longest silence of a client inside of a body; default 30s
+}
+
+// AWSOptions is what a connection to an AWS account says. Its address is a host that receives every call (an emulator, a
+// private endpoint), or amazonaws.com: then each service is called in its own region.
+type AWSOptions struct {
+	Account    string            `json:"account"`               // the twelve digits
+	Region     string            `json:"region"`                // of calls that name none
+	Regions    []string          `json:"regions,omitempty"`     // others that may be called
+	Partition  string            `json:"partition,omitempty"`   // aws (default), aws-cn, aws-us-gov
+	Endpoints  map[string]string `json:"endpoints,omitempty"`   // a URL for a service, in place of the address
+	AssumeRole *AWSRole          `json:"assume_role,omitempty"` // the role that calls are signed as
+	Presigned  string            `json:"presigned,omitempty"`   // presigned URLs that clients present: refuse (default) or allow
+	Unsigned   string            `json:"unsigned,omitempty"`    // bodies that are sent on without a digest in the signature: allow (default, over TLS) or refuse
+	PathStyle  bool              `json:"path_style,omitempty"`  // buckets stand in the path of the backend's URL, not in its host
+	Models     string            `json:"models,omitempty"`      // a file of service models, in place of those in the binary
+}
+
+// AWSRole is a role to assume before calls are signed.
+type AWSRole struct {
+	ARN         string   `json:"arn"`
+	ExternalID  string   `json:"external_id,omitempty"`
+	SessionTags bool     `json:"session_tags,omitempty"` // the session carries the principal as tags
+	Duration    Duration `json:"duration,omitempty"`     // of the session; default 1h
+	TokenFile   string   `json:"token_file,omitempty"`   // a web identity token: the role is assumed with it, and no other credential is needed
+	STS         string   `json:"sts,omitempty"`          // the URL of STS, in place of the region's own
 }
 
 // BackendPool is how sessions share the backends of a connection.
@@ -84,6 +131,23 @@ type Credential struct {
 	Secret string `json:"secret,omitempty"` // a name in the vault
 	Env    string `json:"env,omitempty"`    // an environment variable of the gateway
 	File   string `json:"file,omitempty"`   // a file that the gateway reads
+
+	Inject *Injection `json:"inject,omitempty"` // connections of requests: how a request carries it; default as a bearer token
+}
+
+// Injection says how the gateway puts a backend's credential into a request.
+type Injection struct {
+	As        string   `json:"as"`                  // bearer, basic (user and secret), header, query, oauth2 (client credentials: user is the client's id), hmac, none (the client certificate is enough)
+	Name      string   `json:"name,omitempty"`      // header, query: the header or the parameter; hmac: the header of the signature
+	Prefix    string   `json:"prefix,omitempty"`    // header, hmac: what stands before the value
+	TokenURL  string   `json:"token_url,omitempty"` // oauth2: where tokens are minted
+	Scopes    []string `json:"scopes,omitempty"`    // oauth2
+	Audience  string   `json:"audience,omitempty"`  // oauth2: the audience parameter, where the server wants one
+	InBody    bool     `json:"in_body,omitempty"`   // oauth2: the client's id and secret go in the body, not in a header
+	Algorithm string   `json:"algorithm,omitempty"` // hmac: sha256 (default), sha384, sha512
+	Encoding  string   `json:"encoding,omitempty"`  // hmac: hex (default), base64
+	Template  string   `json:"template,omitempty"`  // hmac: what is signed, with {method} {path} {query} {host} {time} {body} {body_sha256} and {header:Name}
+	TimeName  string   `json:"time_name,omitempty"` // hmac: a header that carries {time}, in seconds since 1970
 }
 
 // Role says which policies bind which principals.
@@ -120,6 +184,9 @@ type PolicyStatement struct {
 	Reuse     bool      `json:"reuse,omitempty"`     // approve: the approval outlives the client, for the same principal and text
 	Detect    []string  `json:"detect,omitempty"`    // mask: detectors
 	With      *MaskWith `json:"with,omitempty"`      // mask: how; default redact
+	Fields    []string  `json:"fields,omitempty"`    // mask: paths inside the documents (bodies, messages, items) of the resources, such as $.customers[*].email or **.ssn
+	Headers   []string  `json:"headers,omitempty"`   // mask: headers of the messages of the resources
+	In        string    `json:"in,omitempty"`        // mask with fields, headers or detect: response (default), request, both
 
 	AllowLookup bool          `json:"allow_lookup,omitempty"` // mask by resource: rows may be looked up by the whole value, as in WHERE email = $1
 	Lookups     *LookupBudget `json:"lookups,omitempty"`      // mask with allow_lookup: how many, for each principal and field; default 100 per 1h

@@ -24,6 +24,12 @@ func Resource(connection string, names ...string) string {
 	return b.String()
 }
 
+// PathResource builds connection/path from a connection's name and a path whose slashes part its segments, such as
+// v1/invoices/42. Dots stay as they are: what is above a/b.c is a/b, then a.
+func PathResource(connection, path string) string {
+	return Name(connection) + "/" + escape(strings.TrimPrefix(path, "/"), "%*")
+}
+
 // escape percent-encodes the bytes of s that are in set, and control bytes, with upper-case hex.
 func escape(s, set string) string {
 	const hex = "0123456789ABCDEF"

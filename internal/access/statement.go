@@ -44,4 +44,17 @@ type Input struct {
 	Params     []any  // bind parameters as the protocol could render them: string, []byte (not text), nil
 	Now        time.Time
 	Estimated  *int64 // estimated rows of an update or delete; nil where not known
+	Request    *Sent  // what the request itself says, in protocols of requests and messages; nil elsewhere
+}
+
+// Sent is what conditions can read of a request or a message, as the variables of the same names. What is nil is unknown.
+type Sent struct {
+	Method      string
+	Path        string         // as judged: decoded once, without what the backend could read in two ways
+	ContentType string         // without parameters, in lower case; "" where there is none
+	Size        *int64         // bytes of the body; nil where not known beforehand
+	Params      map[string]any // by name: path parameters, keys of the call
+	Query       map[string]any // by name: a string, or a list of strings where it stands more than once
+	Headers     map[string]any // by name in lower case, as Query
+	Body        func() any     // the body as JSON has it; nil where it is none, or too large. It is called where a condition reads it
 }

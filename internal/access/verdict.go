@@ -55,8 +55,45 @@ type Masks interface {
 	Field(resource string) (Mask, bool)
 	// Fields reports whether any mask by resource exists: if not, no lineage is needed.
 	Fields() bool
-	// Detect returns the masks by detector; empty where there are none.
+	// Detect returns the masks by detector of what a principal is shown; empty where there are none.
 	Detect() []Detection
+	// Document returns what must be hidden inside the documents of a resource, on the way that is asked for.
+	Document(resource string, way Way) DocumentMasks
+}
+
+// Way is the direction of a message.
+type Way uint8
+
+// The ways.
+const (
+	ToClient  Way = iota // what a principal is shown
+	ToBackend            // what a backend is sent
+)
+
+// DocumentMasks is what must be hidden inside one document. The zero value hides nothing.
+type DocumentMasks struct {
+	Whole   *Mask        // the document as a whole: a mask names its resource, and nothing inside of it
+	Paths   []PathMask   // by path
+	Headers []HeaderMask // by the name of a header
+	Detect  []Detection  // by detector, one for each entity
+}
+
+// None reports whether nothing must be hidden.
+func (d DocumentMasks) None() bool {
+	return d.Whole == nil && len(d.Paths) == 0 && len(d.Headers) == 0 && len(d.Detect) == 0
+}
+
+// PathMask hides what lies at a path inside a document. A path begins with $ (the document) or ** (anywhere in it); steps are
+// .name, ["name"], [3], [*] and .* (every member or element), and ** for any number of steps.
+type PathMask struct {
+	Path string
+	Mask Mask
+}
+
+// HeaderMask hides the values of a header.
+type HeaderMask struct {
+	Name string
+	Mask Mask
 }
 
 // MaskStrategy is how a value is hidden.

@@ -231,9 +231,10 @@ func TestSpansOutsideTheBuffer(t *testing.T) {
 // fields is a set of masks by field.
 type fields map[string]access.Mask
 
-func (f fields) Field(r string) (access.Mask, bool) { m, ok := f[r]; return m, ok }
-func (f fields) Fields() bool                       { return len(f) > 0 }
-func (fields) Detect() []access.Detection           { return nil }
+func (f fields) Field(r string) (access.Mask, bool)             { m, ok := f[r]; return m, ok }
+func (f fields) Fields() bool                                   { return len(f) > 0 }
+func (fields) Detect() []access.Detection                       { return nil }
+func (fields) Document(string, access.Way) access.DocumentMasks { return access.DocumentMasks{} }
 
 // TestInterruptEndsWrites: a side that does not read holds no session past its end.
 func TestInterruptEndsWrites(t *testing.T) {

@@ -69,6 +69,18 @@ func (s *maskSet) Fields() bool { return len(s.fields) > 0 }
 // Detect implements access.Masks.
 func (s *maskSet) Detect() []access.Detection { return s.detect }
 
+// Document implements access.Masks.
+func (s *maskSet) Document(resource string, way access.Way) access.DocumentMasks {
+	d := access.DocumentMasks{}
+	if way == access.ToClient {
+		d.Detect = s.detect
+		if m, ok := s.Field(resource); ok {
+			d.Whole = &m
+		}
+	}
+	return d
+}
+
 // strength orders the strategies by how much they hide. What is not known hides all.
 func strength(s access.MaskStrategy) int {
 	switch s {

@@ -270,9 +270,10 @@ func (fuzzRules) Roles() []string       { return nil }
 // hidesAll masks every field.
 type hidesAll struct{}
 
-func (hidesAll) Field(string) (access.Mask, bool) { return redact, true }
-func (hidesAll) Fields() bool                     { return true }
-func (hidesAll) Detect() []access.Detection       { return nil }
+func (hidesAll) Field(string) (access.Mask, bool)                 { return redact, true }
+func (hidesAll) Fields() bool                                     { return true }
+func (hidesAll) Detect() []access.Detection                       { return nil }
+func (hidesAll) Document(string, access.Way) access.DocumentMasks { return access.DocumentMasks{} }
 
 // FuzzSession: whatever a backend says, and whatever a client says, the session ends without a panic, and under a mask
 // none of the backend's canary reaches the client.

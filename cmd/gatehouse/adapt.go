@@ -34,19 +34,16 @@ func (a authority) Rules(p *access.Principal, connection string) (gate.Rules, *a
 	return rules{r}, r.Connection(), nil
 }
 
-// rules is policy.Rules as the gate asks it: no masks at all is nil.
+// rules is policy.Rules as the gate asks it.
 type rules struct{ *policy.Rules }
-
-func (r rules) Masks() access.Masks {
-	m := r.Rules.Masks()
-	if m == nil || (!m.Fields() && len(m.Detect()) == 0) {
-		return nil
-	}
-	return m
-}
 
 // Estimates reports whether a decision on st reads how many rows it would touch.
 func (r rules) Estimates(st *access.Statement) bool { return r.Needs(st)&policy.NeedsEstimated != 0 }
+
+// ReadsBody reports whether the body of a request is needed before the decision on st.
+func (r rules) ReadsBody(st *access.Statement) bool {
+	return r.Needs(st)&policy.NeedsBody != 0 || r.MayHold(st)
+}
 
 // source is the store as the policies are read from it. What it reads also tells identity which issuers are trusted, so
 // that both change together.

@@ -56,5 +56,5 @@ type Sent struct {
 	Params      map[string]any // by name: path parameters, keys of the call
 	Query       map[string]any // by name: a string, or a list of strings where it stands more than once
 	Headers     map[string]any // by name in lower case, as Query
-	Body        func() any     // the body as JSON has it; nil where it is none, or too large. It is called where a condition reads it
+	Body        func() any     // the body as ReadJSON has it; it gives nil where it is none, or too large. It is called where a condition reads it
 }

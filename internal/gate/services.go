@@ -27,6 +27,14 @@ type Estimator interface {
 	Estimates(st *access.Statement) bool
 }
 
+// BodyReader is what Rules also are where a request has a body that can be sent on in a stream. A body that is read before it is
+// sent has to be held.
+type BodyReader interface {
+	// ReadsBody reports whether the body of st must be held before the decision: a condition that matters reads it, or the
+	// outcome may be an approval, which is bound to the body.
+	ReadsBody(st *access.Statement) bool
+}
+
 // Authority hands out rules. Its Version changes whenever a decision could change.
 type Authority interface {
 	// Version returns the current version; an error (fault.Unavailable) where the policies' lease has run out or the

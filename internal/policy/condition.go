@@ -6,9 +6,6 @@ import (
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/cost"
-	"cel.dev/cel-go/common/types"
-
-	"gatehouse/internal/access"
 )
 
 // Limits on a condition. Cost is in CEL's units, about one per operation: the limit is some milliseconds of work.
@@ -21,7 +18,7 @@ const (
 )
 
 // reads says which variables a condition reads.
-type reads uint8
+type reads uint16
 
 const (
 	readsCaller    reads = 1 << iota // principal and claims: fixed for a session
@@ -31,11 +28,13 @@ const (
 	readsParams                      // params
 	readsTime                        // now
 	readsEstimated                   // action.estimated_rows
+	readsRequest                     // request, but for its body
+	readsBody                        // request.body
 )
 
 const (
 	readsSession = readsCaller | readsPlace
-	readsInput   = readsParams | readsTime | readsEstimated // what only a running request knows
+	readsInput   = readsParams | readsTime | readsEstimated | readsRequest | readsBody // what only a running request knows
 )
 
 // variable is one variable of conditions.
@@ -62,6 +61,14 @@ func variables() []variable {
 		{"action.estimated_rows", cel.IntType, readsEstimated},
 		{"params", cel.ListType(cel.DynType), readsParams},
 		{"now", cel.TimestampType, readsTime},
+		{"request.method", cel.StringType, readsRequest},
+		{"request.path", cel.StringType, readsRequest},
+		{"request.content_type", cel.StringType, readsRequest},
+		{"request.size", cel.IntType, readsRequest},
+		{"request.params", cel.MapType(cel.StringType, cel.DynType), readsRequest},
+		{"request.query", cel.MapType(cel.StringType, cel.DynType), readsRequest},
+		{"request.headers", cel.MapType(cel.StringType, cel.DynType), readsRequest},
+		{"request.body", cel.DynType, readsBody},
 	}
 }
 
@@ -180,118 +187,6 @@ func pointAt(text string, line, column int) string {
 	}
 	shown := strings.ReplaceAll(lines[line-1], "\t", " ")
 	return shown + "\n" + strings.Repeat(" ", min(max(column, 0), len(shown))) + "^"
-}
-
-// truth is the value of a condition: it may be unknown, because it failed or reads what is not known.
-type truth uint8
-
-const (
-	unknown truth = iota
-	no
-	yes
-)
-
-// facts is what one evaluation can read. It is a CEL activation: what it does not hold is not known, which makes CEL
-// fail unless the rest of the condition decides without it.
-type facts struct {
-	caller    *access.Principal
-	place     *access.Connection
-	statement *access.Statement
-	action    *access.Action
-	input     *access.Input
-}
-
-// eval returns the value of a condition; nil is no condition, which is true.
-func (c *condition) eval(f *facts) truth {
-	if c == nil {
-		return yes
-	}
-	out, _, err := c.program.Eval(f)
-	if err != nil {
-		return unknown
-	}
-	switch out {
-	case types.True:
-		return yes
-	case types.False:
-		return no
-	}
-	return unknown
-}
-
-// why words the reason why a condition has no value, for the author of the policy. It names variables, never values.
-func (c *condition) why(f *facts) string {
-	if c.reads&readsInput != 0 && f.input == nil {
-		return "it reads what only a running request knows"
-	}
-	if c.reads&readsEstimated != 0 && f.input.Estimated == nil {
-		return "action.estimated_rows is not known"
-	}
-	return "it fails (a claim or parameter that is missing or of another type, or its cost limit)"
-}
-
-// Parent implements cel.Activation.
-func (f *facts) Parent() cel.Activation { return nil }
-
-// ResolveName implements cel.Activation.
-func (f *facts) ResolveName(name string) (any, bool) {
-	switch {
-	case strings.HasPrefix(name, "action."):
-		return f.resolveAction(name)
-	case strings.HasPrefix(name, "connection.") && f.place != nil:
-		if name == "connection.name" {
-			return types.String(f.place.Name), true
-		}
-		return types.String(f.place.Type), name == "connection.type"
-	case f.input != nil && name == "params":
-		return f.input.Params, true
-	case f.input != nil && name == "now":
-		return types.Timestamp{Time: f.input.Now}, true
-	}
-	return f.resolveCaller(name)
-}
-
-func (f *facts) resolveCaller(name string) (any, bool) {
-	if f.caller == nil {
-		return nil, false
-	}
-	switch name {
-	case "claims":
-		if f.caller.Claims == nil {
-			return map[string]any{}, true
-		}
-		return f.caller.Claims, true
-	case "principal.issuer":
-		return types.String(f.caller.Issuer), true
-	case "principal.subject":
-		return types.String(f.caller.Subject), true
-	case "principal.kind":
-		return types.String(f.caller.Kind), true
-	}
-	return nil, false
-}
-
-func (f *facts) resolveAction(name string) (any, bool) {
-	if name == "action.estimated_rows" {
-		if f.input == nil || f.input.Estimated == nil {
-			return nil, false
-		}
-		return types.Int(*f.input.Estimated), true
-	}
-	if f.statement == nil || f.action == nil {
-		return nil, false
-	}
-	switch name {
-	case "action.name":
-		return types.String(f.action.Name), true
-	case "action.resource":
-		return types.String(f.action.Resource), true
-	case "action.text":
-		return types.String(f.statement.Normal), true
-	case "action.bounded":
-		return types.Bool(f.statement.Bounded), true
-	}
-	return nil, false
 }
 
 // unknownSizes is the cost estimator for inputs of any size.

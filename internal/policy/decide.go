@@ -15,6 +15,8 @@ const (
 	NeedsEstimated Needs = 1 << iota // a condition that matters reads action.estimated_rows
 	NeedsParams                      // a condition that matters reads params
 	NeedsTime                        // a condition that matters reads now
+	NeedsRequest                     // a condition that matters reads request, but for its body
+	NeedsBody                        // a condition that matters reads request.body
 )
 
 // Decide returns the verdict on st for the input of this moment. The principal and connection are those that the Rules
@@ -41,16 +43,27 @@ func (r *Rules) Static(st *access.Statement) (access.Verdict, bool) {
 func (r *Rules) Needs(st *access.Statement) Needs {
 	_, open := r.decide(&facts{caller: r.caller, place: r.connection.doc, statement: st})
 	var n Needs
-	if open&readsEstimated != 0 {
-		n |= NeedsEstimated
-	}
-	if open&readsParams != 0 {
-		n |= NeedsParams
-	}
-	if open&readsTime != 0 {
-		n |= NeedsTime
+	for _, x := range [...]struct {
+		reads reads
+		need  Needs
+	}{
+		{readsEstimated, NeedsEstimated},
+		{readsParams, NeedsParams},
+		{readsTime, NeedsTime},
+		{readsRequest, NeedsRequest},
+		{readsBody, NeedsBody},
+	} {
+		if open&x.reads != 0 {
+			n |= x.need
+		}
 	}
 	return n
+}
+
+// MayHold reports whether some input would hold st for a reviewer, as far as can be told before there is one.
+func (r *Rules) MayHold(st *access.Statement) bool {
+	v, _ := r.decide(&facts{caller: r.caller, place: r.connection.doc, statement: st})
+	return v.Effect == access.Approve // without an input, what could deny does not, and what could allow or hold does
 }
 
 // decide returns the verdict, and which inputs could still change it: none where f holds an input. Every deny and every

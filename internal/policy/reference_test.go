@@ -53,13 +53,23 @@ func naiveCondition(text string, st *access.Statement, a access.Action, in *acce
 		return of(*in.Estimated > 100)
 	case `size(params) > 1 && params[1] == "y"`:
 		return of(len(in.Params) > 1 && in.Params[1] == "y")
+	case `request.method == "POST" && request.body.n > 1`:
+		switch {
+		case in.Request == nil:
+			return -1
+		case in.Request.Method != "POST":
+			return 0
+		case in.Request.Body() == nil:
+			return -1
+		}
+		return of(in.Request.Body().(map[string]any)["n"].(int64) > 1)
 	}
 	panic(text)
 }
 
 func conditions() []string {
 	return []string{"", "", "true", "false", `claims.env == "prod"`, `claims.nope == "x"`, `action.bounded`, `action.name == "db:Delete"`,
-		`!action.bounded || action.estimated_rows > 100`, `size(params) > 1 && params[1] == "y"`}
+		`!action.bounded || action.estimated_rows > 100`, `size(params) > 1 && params[1] == "y"`, `request.method == "POST" && request.body.n > 1`}
 }
 
 func naiveMatch(pattern, s string) bool {
@@ -196,9 +206,16 @@ func drawCase(t *rapid.T) randomCase {
 		n := rapid.SampledFrom([]int64{1, 100, 101}).Draw(t, "estimate")
 		c.in.Estimated = &n
 	}
+	c.in.Request = rapid.SampledFrom([]*access.Sent{
+		nil, {Method: "GET", Body: number(5)}, {Method: "POST", Body: number(1)}, {Method: "POST", Body: number(2)},
+		{Method: "POST", Body: func() any { return nil }},
+	}).Draw(t, "request")
 	c.in.Params = rapid.SampledFrom([][]any{nil, {"x"}, {"x", "y"}}).Draw(t, "params")
 	return c
 }
+
+// number is a body that holds one.
+func number(n int64) func() any { return func() any { return map[string]any{"n": n} } }
 
 // rules compiles the case; nil where the connection is denied outright.
 func (c randomCase) rules(t *rapid.T) *policy.Rules {
@@ -254,6 +271,12 @@ func TestRapidReference(t *testing.T) {
 		}
 		if n&policy.NeedsParams == 0 {
 			other.Params = nil
+		}
+		if n&(policy.NeedsRequest|policy.NeedsBody) == 0 {
+			other.Request = nil
+		}
+		if v.Effect == access.Approve && !r.MayHold(c.st) {
+			t.Fatal("held, and it was said that it would not be")
 		}
 		if w := r.Decide(c.st, &other); w.Effect != v.Effect {
 			t.Fatalf("needs %b, yet %s becomes %s", n, v.Effect, w.Effect)

@@ -70,7 +70,7 @@ func Start(ctx context.Context, o Options) (*Gateway, error) {
 	defer func() { _ = out.Close() }() // the same
 	args := o.Command()
 	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Stdout, cmd.Stderr, cmd.Env = out, log, append(os.Environ(), o.Env...)
+	cmd.Stdout, cmd.Stderr, cmd.Env = out, log, slices.Concat(os.Environ(), raceEnv(), o.Env)
 	if g.process, err = child.Start(cmd, syscall.SIGKILL); err != nil {
 		return nil, err
 	}
@@ -115,11 +115,16 @@ func (g *Gateway) awaitReady(ctx context.Context) error {
 	}
 }
 
-// Stop drains the gateway, as its operator would, and waits for its end.
-func (g *Gateway) Stop() { g.process.End(syscall.SIGTERM, syscall.SIGKILL) }
+// Stop drains the gateway, as its operator would, and waits for its end. It panics where the race detector ended it before.
+func (g *Gateway) Stop() { g.end(syscall.SIGTERM, syscall.SIGKILL) }
 
 // Kill ends it at once, as a crash would.
-func (g *Gateway) Kill() { g.process.End(syscall.SIGKILL) }
+func (g *Gateway) Kill() { g.end(syscall.SIGKILL) }
+
+func (g *Gateway) end(signals ...syscall.Signal) {
+	g.process.End(signals...)
+	g.mustNotRace()
+}
 
 // Signal sends a signal: SIGHUP reloads.
 func (g *Gateway) Signal(s syscall.Signal) { g.process.Signal(s) }
@@ -151,7 +156,7 @@ func (g *Gateway) CLI(ctx context.Context, in string, args ...string) Run {
 	cmd := exec.CommandContext(ctx, g.Binary, args...)
 	var out, errs bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(in), &out, &errs
-	cmd.Env = append(append(os.Environ(), g.Env...), "GATEHOUSE_STATE="+g.State, "NO_COLOR=1")
+	cmd.Env = slices.Concat(os.Environ(), raceEnv(), g.Env, []string{"GATEHOUSE_STATE=" + g.State, "NO_COLOR=1"})
 	err := cmd.Run()
 	r := Run{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
 	if err != nil && r.Code <= 0 {

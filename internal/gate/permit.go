@@ -51,6 +51,7 @@ type Rewrite uint8
 const (
 	RewriteOwn    Rewrite = iota + 1 // a statement of the gateway's own list
 	RewriteReject                    // a fixed text that the backend itself rejects, in place of what was refused
+	RewriteName                      // the judged message with the backend's name of a statement: StageRenamed renders it
 )
 
 // vacancy finds a free slot. It is looked for before an intent is recorded: an intent that gets no permit would never have

@@ -53,23 +53,6 @@ func (g *Gate) StageRewrite(p Permit, why Rewrite, frame []byte) error {
 	return g.bounded()
 }
 
-// StageRenamed takes the judged bytes of p from rest on, behind a head that the protocol wrote anew: a message in which one
-// name stands for another. The text and the values that were judged lie in the rest.
-func (g *Gate) StageRenamed(p Permit, head []byte, rest int64) error {
-	s := g.look(p)
-	if s == nil || s.stage != minted || s.own || rest < s.from || rest > s.to {
-		return errPermit("gate.StageRenamed: not a fresh permit of this session, or not its bytes")
-	}
-	tail := g.client.span(rest, s.to)
-	if tail == nil {
-		return errPermit("gate.StageRenamed: the judged bytes are no longer held")
-	}
-	g.materialise()
-	g.batch.copied = append(append(g.batch.copied, head...), tail...)
-	g.mark(p, s)
-	return g.bounded()
-}
-
 // Restate stages the text that was judged under p once more, between head and tail, in front of what p covers: a statement
 // that was prepared on another backend must be prepared again where it is to run.
 func (g *Gate) Restate(p Permit, head, tail []byte) error {

@@ -131,11 +131,7 @@ func (s *session) stageParse(permit gate.Permit, f frame, p *prepared) (held str
 	if permit.Zero() {
 		return held, s.g.ControlOwn(appendParse(nil, name, ""))
 	}
-	rest := f.from + int64(head+len(p.name)+1)
-	frame, at := openFrame(nil, msgParse)
-	frame = append(append(frame, name...), 0)
-	binary.BigEndian.PutUint32(frame[at:], uint32(int64(len(frame)-at)+f.to-rest))
-	return held, s.g.StageRenamed(permit, frame, rest)
+	return held, s.g.StageRenamed(permit, gate.Renaming{Length: f.from + 1, At: f.from + head, Was: p.name, Is: name})
 }
 
 // nameAnew names a statement on the backend, and closes what must go for it.
@@ -188,15 +184,13 @@ func (s *session) stageBind(p *portal, f frame) error {
 		return s.stageOr(p.permit, f)
 	}
 	name := s.nameOn(p.stmt)
-	rest := f.from + int64(head+len(p.name)+1+len(p.stmt.name)+1)
-	frame, at := openFrame(nil, msgBind)
-	frame = append(append(frame, p.name...), 0)
-	frame = append(append(frame, name...), 0)
-	binary.BigEndian.PutUint32(frame[at:], uint32(int64(len(frame)-at)+f.to-rest))
+	behind := len(p.name) + 1 // the portal's name comes first
 	if p.permit.Zero() {
-		return s.g.ControlOwn(append(frame, f.body[rest-f.from-head:]...))
+		frame, at := openFrame(nil, msgBind)
+		frame = append(append(frame, f.body[:behind]...), name...)
+		return s.g.ControlOwn(closeFrame(append(frame, f.body[behind+len(p.stmt.name):]...), at))
 	}
-	return s.g.StageRenamed(p.permit, frame, rest)
+	return s.g.StageRenamed(p.permit, gate.Renaming{Length: f.from + 1, At: f.from + int64(head+behind), Was: p.stmt.name, Is: name})
 }
 
 // describeMoved asks for the columns of a statement under its name on the backend. Where it is not there yet it is judged

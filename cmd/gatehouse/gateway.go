@@ -90,7 +90,8 @@ func assemble(ctx context.Context, c config.Server, s *state, logger *slog.Logge
 	}
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	g.services = &gate.Services{Authority: authority{g.policies}, Recorder: s.log, Approvals: g.room, Vault: s.vault,
-		Tokens: newTokens(s.mask), Dial: dialer.DialContext, Clock: time.Now, Pools: gate.NewPools(time.Now), Digest: approval.Digest}
+		Tokens: newTokens(s.mask), Dial: dialer.DialContext, Clock: time.Now, Pools: gate.NewPools(time.Now),
+		Origins: gate.NewOrigins(time.Now), Digest: approval.Digest}
 	g.sessions = session.NewServer(session.Options{Gate: g.services, Identity: g.identity, Refusal: refusal, NewID: newID, Log: logger,
 		Sessions: c.Limits.MaxSessions, Login: time.Duration(c.Limits.LoginTimeout), Idle: time.Duration(c.Limits.IdleTimeout),
 		Grace: time.Duration(c.ExpiryGrace)})
@@ -192,7 +193,7 @@ func (g *gateway) listenOne(ctx context.Context, l config.Listener, own *listen.
 		return err
 	}
 	g.listeners = append(g.listeners, listener{Listener: socket, protocol: p,
-		hello: wire.Hello{TLS: cert.TLS(), Plaintext: l.Plaintext, Limits: g.limits()}})
+		hello: wire.Hello{TLS: cert.TLS(), Plaintext: l.Plaintext, Limits: g.limits(), Domain: l.Domain}})
 	return nil
 }
 
@@ -276,6 +277,7 @@ func (g *gateway) sweeps(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	defer g.services.Pools.Close()
+	defer g.services.Origins.Close()
 	for {
 		select {
 		case <-ctx.Done():

@@ -84,9 +84,7 @@ func (g *gateway) live(ctx context.Context, o cli.ServeOptions, more extra) erro
 	failed := make(chan error, 1)
 	tasks.Go(func() { failed <- g.api.Serve(serving, g.apiSocket) })
 	for _, l := range g.listeners {
-		tasks.Go(func() {
-			l.Run(serving, func(ctx context.Context, conn net.Conn) { g.sessions.Serve(ctx, conn, l.protocol, l.hello) })
-		})
+		tasks.Go(func() { g.serveClients(serving, l) })
 	}
 	defer g.drain() // however it ends: clients are served from here on
 	if err := client.WriteReach(g.state.dir, r); err != nil {
@@ -102,6 +100,19 @@ func (g *gateway) live(ctx context.Context, o cli.ServeOptions, more extra) erro
 	case err := <-failed:
 		return err
 	}
+}
+
+// serveClients serves one listener until ctx ends.
+func (g *gateway) serveClients(ctx context.Context, l listener) {
+	if l.protocol.Exchange == nil {
+		l.Run(ctx, func(ctx context.Context, conn net.Conn) { g.sessions.Serve(ctx, conn, l.protocol, l.hello) })
+		return
+	}
+	requests := g.sessions.Requests(l.protocol, l.hello)
+	var serving sync.WaitGroup
+	serving.Go(func() { requests.Run(ctx) })
+	l.Run(ctx, requests.Serve)
+	serving.Wait()
 }
 
 // started puts the start on record, and after a restore which log this one continues.

@@ -135,6 +135,9 @@ type Credential struct {
 	Inject *Injection `json:"inject,omitempty"` // connections of requests: how a request carries it; default as a bearer token
 }
 
+// Named reports whether the document says where a credential lives.
+func (c Credential) Named() bool { return c.Secret != "" || c.Env != "" || c.File != "" }
+
 // Injection says how the gateway puts a backend's credential into a request.
 type Injection struct {
 	As        string   `json:"as"`                  // bearer, basic (user and secret), header, query, oauth2 (client credentials: user is the client's id), hmac, none (the client certificate is enough)

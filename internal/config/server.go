@@ -31,6 +31,7 @@ type Listener struct {
 	Address   string      `json:"address"`                  // host:port; port 0 picks a free one
 	TLS       ListenerTLS `json:"tls,omitzero"`             // a certificate of one's own; by default the gateway makes one
 	Plaintext bool        `json:"plaintext,omitempty"`      // serve without TLS as well; only on a loopback address
+	Domain    string      `json:"domain,omitempty"`         // protocols of requests: a connection is reached as <connection>.<domain>, too
 	Proxy     *Proxy      `json:"proxy_protocol,omitempty"` // expect the PROXY protocol from these networks
 }
 

@@ -28,6 +28,11 @@ type Request struct {
 	Within bool
 	// Locks returns what an open transaction has locked, in words for a reviewer. It is called only where one is to wait.
 	Locks func(ctx context.Context) string
+	// Sent is what a request or a message says of itself, for conditions; nil in protocols of statements.
+	Sent *access.Sent
+	// Return says that the client does not wait on its connection: an approval is filed for it to come back with, and Ask
+	// returns an *Awaiting.
+	Return *Return
 	// Hold is called when the action must wait for a reviewer, with the approval as filed. It tells the client, and
 	// returns a context that ends when the client has gone, and a function that is called when the wait is over.
 	Hold func(ctx context.Context, a access.Approval) (context.Context, func())
@@ -35,7 +40,7 @@ type Request struct {
 
 // Ask decides on h, waits for a reviewer where policy says so, and puts the intent on record: the one way to a Permit.
 // The record is in the log's buffer; Flush waits for it.
-func (g *Gate) Ask(ctx context.Context, h *Handle, r Request) (Permit, error) {
+func (g *decider) Ask(ctx context.Context, h *Handle, r Request) (Permit, error) {
 	if err := g.Refresh(); err != nil {
 		return Permit{}, err
 	}
@@ -45,7 +50,7 @@ func (g *Gate) Ask(ctx context.Context, h *Handle, r Request) (Permit, error) {
 			return Permit{}, g.refused(h, r.Params, access.Verdict{Effect: access.Deny}, err)
 		}
 	}
-	v := g.decide(h, r.Params, g.estimating(h, r))
+	v := g.decide(h, facts{r.Params, r.Sent, g.estimating(h, r)})
 	if h.steered(v) {
 		return Permit{}, g.refused(h, r.Params, access.Verdict{}, oracle(h.oracle))
 	}
@@ -74,7 +79,7 @@ func (h *Handle) steered(v access.Verdict) bool {
 }
 
 // intend records the intent and mints the permit.
-func (g *Gate) intend(h *Handle, r Request, v access.Verdict, approval string) (Permit, error) {
+func (g *decider) intend(h *Handle, r Request, v access.Verdict, approval string) (Permit, error) {
 	var meters []meter
 	if r.Rows && !r.Prepare && len(v.Results) > 0 {
 		var err error
@@ -86,7 +91,7 @@ func (g *Gate) intend(h *Handle, r Request, v access.Verdict, approval string) (
 	if err != nil {
 		return Permit{}, err
 	}
-	g.actions++
+	g.action = g.actions.Add(1)
 	e := &g.event
 	g.describe(e, access.EventActionIntended, h, r.Params, v)
 	e.Approval = approval
@@ -100,24 +105,24 @@ func (g *Gate) intend(h *Handle, r Request, v access.Verdict, approval string) (
 	permit := g.mint(i, seq, r.From, r.To, g.masks != nil && !r.Clear)
 	s := &g.slots[i]
 	s.asked, s.version, s.handle, s.params, s.approved, s.estimate = e.Time, g.version, h, r.Params, approval != "" || r.Prepare, g.estimated
-	s.meters = meters
+	s.meters, s.given = meters, r.Sent
 	return permit, nil
 }
 
 // refuse records the refusal and returns its words. The record is awaited: what the client reads is on record.
-func (g *Gate) refuse(h *Handle, r Request, v access.Verdict) error {
+func (g *decider) refuse(h *Handle, r Request, v access.Verdict) error {
 	why := g.denied(v, saying(v.Action))
 	return g.refused(h, r.Params, v, why)
 }
 
 // Refuse records a refusal that the protocol itself decided on (an oracle, an output that cannot be proven) and returns
 // why, or the log's own failure.
-func (g *Gate) Refuse(h *Handle, params []any, why error) error {
+func (g *decider) Refuse(h *Handle, params []any, why error) error {
 	return g.refused(h, params, access.Verdict{Effect: access.Deny}, why)
 }
 
-func (g *Gate) refused(h *Handle, params []any, v access.Verdict, why error) error {
-	g.actions++
+func (g *decider) refused(h *Handle, params []any, v access.Verdict, why error) error {
+	g.action = g.actions.Add(1)
 	e := &g.event
 	g.describe(e, access.EventActionRefused, h, params, v)
 	e.Reason = why.Error()
@@ -125,16 +130,16 @@ func (g *Gate) refused(h *Handle, params []any, v access.Verdict, why error) err
 }
 
 // RefuseText records that a text was refused because it could not be understood, with no more of it than its length.
-func (g *Gate) RefuseText(why error, size int) error {
-	g.actions++
+func (g *decider) RefuseText(why error, size int) error {
+	g.action = g.actions.Add(1)
 	e := &g.event
-	*e = access.Event{Kind: access.EventActionRefused, Time: g.clock(), Session: g.caller.Session, Action: g.actions,
+	*e = access.Event{Kind: access.EventActionRefused, Time: g.clock(), Session: g.caller.Session, Action: g.action,
 		Bytes: int64(size), Effect: access.Deny.String(), Reason: why.Error(), Policy: g.version}
 	return g.barriered(e, why)
 }
 
 // barriered records e for good and returns why, or the log's failure.
-func (g *Gate) barriered(e *access.Event, why error) error {
+func (g *decider) barriered(e *access.Event, why error) error {
 	seq, err := g.svc.Recorder.Append(e)
 	if err == nil {
 		err = g.svc.Recorder.Barrier(seq)
@@ -146,8 +151,8 @@ func (g *Gate) barriered(e *access.Event, why error) error {
 }
 
 // describe fills e with what is asked.
-func (g *Gate) describe(e *access.Event, kind access.EventKind, h *Handle, params []any, v access.Verdict) {
-	*e = access.Event{Kind: kind, Time: g.clock(), Session: g.caller.Session, Action: g.actions,
+func (g *decider) describe(e *access.Event, kind access.EventKind, h *Handle, params []any, v access.Verdict) {
+	*e = access.Event{Kind: kind, Time: g.clock(), Session: g.caller.Session, Action: g.action,
 		Text: h.recorded, Fingerprint: h.st.Fingerprint, Actions: h.st.Actions,
 		Effect: v.Effect.String(), Because: v.Because, Policy: g.version, Catalogue: h.st.Catalogue}
 	e.Params = g.recordParams(h, params)
@@ -161,14 +166,14 @@ type Own struct {
 
 // AskOwn records that the gateway is about to run a statement of its own, under its own principal, and mints the permit
 // to stage it.
-func (g *Gate) AskOwn(o Own) (Permit, error) {
+func (g *decider) AskOwn(o Own) (Permit, error) {
 	i, err := g.vacancy()
 	if err != nil {
 		return Permit{}, err
 	}
-	g.actions++
+	g.action = g.actions.Add(1)
 	e := &g.event
-	*e = access.Event{Kind: access.EventActionIntended, Time: g.clock(), Session: g.caller.Session, Action: g.actions,
+	*e = access.Event{Kind: access.EventActionIntended, Time: g.clock(), Session: g.caller.Session, Action: g.action,
 		Principal: g.ownID, Connection: g.conn.Name, Text: o.Text,
 		Actions: []access.Action{{Name: o.Name, Resource: access.Resource(g.conn.Name)}}, Effect: access.Allow.String()}
 	seq, err := g.svc.Recorder.Append(e)
@@ -190,7 +195,7 @@ func saying(a access.Action) string {
 }
 
 // touchesMasked reports whether a statement reads or writes a field that is masked.
-func (g *Gate) touchesMasked(st *access.Statement) bool {
+func (g *decider) touchesMasked(st *access.Statement) bool {
 	if g.masks == nil || !g.masks.Fields() {
 		return false
 	}
@@ -203,7 +208,7 @@ func (g *Gate) touchesMasked(st *access.Statement) bool {
 }
 
 // firstMasked returns the first of fields that is masked, or "".
-func (g *Gate) firstMasked(fields []string) string {
+func (g *decider) firstMasked(fields []string) string {
 	if g.masks == nil {
 		return ""
 	}
@@ -224,7 +229,7 @@ func oracle(field string) error {
 
 // recordable returns st's text as the log may hold it: literals that are bound to a masked field, or that a detector
 // knows, are tokens; where a masked field steers the statement, all are; passwords always are.
-func (g *Gate) recordable(h *Handle) string {
+func (g *decider) recordable(h *Handle) string {
 	st := h.st
 	quiet := g.masks == nil || (!h.tokens && len(g.masks.Detect()) == 0)
 	if quiet && len(st.Secrets) == 0 {
@@ -251,7 +256,7 @@ func (g *Gate) recordable(h *Handle) string {
 
 // hidesLiteral reports whether a literal is a password or belongs to a masked field. bound and secret are where to go on
 // looking in their lists.
-func (g *Gate) hidesLiteral(h *Handle, lit access.Span, bound, secret int) (hides bool, nextBound, nextSecret int) {
+func (g *decider) hidesLiteral(h *Handle, lit access.Span, bound, secret int) (hides bool, nextBound, nextSecret int) {
 	st := h.st
 	for secret < len(st.Secrets) && st.Secrets[secret].End <= lit.Start {
 		secret++
@@ -267,7 +272,7 @@ func (g *Gate) hidesLiteral(h *Handle, lit access.Span, bound, secret int) (hide
 }
 
 // recordParams renders parameters under the same rule as literals.
-func (g *Gate) recordParams(h *Handle, params []any) []string {
+func (g *decider) recordParams(h *Handle, params []any) []string {
 	if len(params) == 0 {
 		return nil
 	}
@@ -293,7 +298,7 @@ func (g *Gate) recordParams(h *Handle, params []any) []string {
 
 // recordDigest renders the digest of data under the same rule: few values have what must not show, and whoever reads the log
 // could try them all.
-func (g *Gate) recordDigest(h *Handle, digest string) string {
+func (g *decider) recordDigest(h *Handle, digest string) string {
 	if h == nil || h.tokens || g.masks != nil && len(g.masks.Detect()) > 0 {
 		return g.svc.Tokens.Token(digest)
 	}

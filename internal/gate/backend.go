@@ -160,14 +160,21 @@ func (l Lease) Interrupt(ctx context.Context, action string, send func(context.C
 }
 
 func (l Lease) dial(ctx context.Context) (net.Conn, error) {
-	conn, err := l.svc.Dial(ctx, "tcp", l.conn.Address)
+	e, err := access.ParseEndpoint(l.conn.Address)
 	if err != nil {
-		e := &fault.Error{Op: "gate.Dial", Kind: fault.Unavailable, Err: err,
-			Say:  "the backend of connection " + l.conn.Name + " cannot be reached",
-			Hint: "Check that it is running and that the gateway may reach its address: gatehouse connections test " + l.conn.Name}
-		return nil, e
+		return nil, unreachable(l.conn, err)
+	}
+	conn, err := l.svc.Dial(ctx, "tcp", e.Host)
+	if err != nil {
+		return nil, unreachable(l.conn, err)
 	}
 	return conn, nil
+}
+
+func unreachable(c *access.Connection, why error) error {
+	return &fault.Error{Op: "gate.Dial", Kind: fault.Unavailable, Err: why,
+		Say:  "the backend of connection " + c.Name + " cannot be reached",
+		Hint: "Check that it is running and that the gateway may reach its address: gatehouse connections test " + c.Name}
 }
 
 // TLS returns the TLS configuration towards the backend; nil where the connection says disable.
@@ -302,11 +309,11 @@ func backendTLS(c *access.Connection) (*tls.Config, error) {
 	t := c.TLS
 	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
 	if conf.ServerName == "" {
-		host, _, err := net.SplitHostPort(c.Address)
+		e, err := access.ParseEndpoint(c.Address)
 		if err != nil {
-			return nil, fault.Wrap(fault.Unavailable, "gate.backendTLS", err, "the address of connection %s is not host:port", c.Name)
+			return nil, fault.Wrap(fault.Unavailable, "gate.backendTLS", err, "the address of connection %s cannot be read", c.Name)
 		}
-		conf.ServerName = host
+		conf.ServerName, _, _ = net.SplitHostPort(e.Host)
 	}
 	if err := addRoots(conf, c); err != nil {
 		return nil, err

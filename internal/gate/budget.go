@@ -99,7 +99,7 @@ type looked struct {
 }
 
 // lookups tells the masked fields that st looks rows up by: oracle is one by which it may not.
-func (g *Gate) lookups(st *access.Statement) (oracle string, all []looked) {
+func (g *decider) lookups(st *access.Statement) (oracle string, all []looked) {
 	if g.masks == nil {
 		return "", nil
 	}
@@ -116,7 +116,7 @@ func (g *Gate) lookups(st *access.Statement) (oracle string, all []looked) {
 
 // lookUp uses up one lookup of every masked field that h looks rows up by. A statement that is refused or held has
 // used them too: what policy makes of it may depend on the values.
-func (g *Gate) lookUp(h *Handle) error {
+func (g *decider) lookUp(h *Handle) error {
 	now := g.clock()
 	for _, l := range h.looked {
 		k := budgetKey{g.caller.Principal.ID(), g.conn.Name, l.field}
@@ -131,7 +131,7 @@ func (g *Gate) lookUp(h *Handle) error {
 
 // estimating returns how r is estimated. How many rows would be found by a masked value depends on it, so that what is only
 // prepared has used a lookup too where it is estimated.
-func (g *Gate) estimating(h *Handle, r Request) func() *int64 {
+func (g *decider) estimating(h *Handle, r Request) func() *int64 {
 	if !r.Prepare || len(h.looked) == 0 || r.Estimate == nil {
 		return r.Estimate
 	}
@@ -154,7 +154,7 @@ type meter struct {
 }
 
 // meters are the bounds that a verdict sets on the results of this session.
-func (g *Gate) meters(limits []access.ResultLimit) []meter {
+func (g *decider) meters(limits []access.ResultLimit) []meter {
 	if len(limits) == 0 {
 		return nil
 	}
@@ -196,7 +196,7 @@ func (m *meter) take(b *Budgets, rows, bytes int64, now time.Time) error {
 }
 
 // budgeted refuses results of which nothing may be shown any more.
-func (g *Gate) budgeted(v access.Verdict) ([]meter, error) {
+func (g *decider) budgeted(v access.Verdict) ([]meter, error) {
 	all := g.meters(v.Results)
 	for i := range all {
 		if err := all[i].take(&g.svc.Budgets, 0, 0, g.clock()); err != nil {
@@ -208,14 +208,14 @@ func (g *Gate) budgeted(v access.Verdict) ([]meter, error) {
 
 // Budgeted reports whether the results of p count against a budget: then every row of them is to be counted with Spend
 // before it leaves.
-func (g *Gate) Budgeted(p Permit) bool {
+func (g *decider) Budgeted(p Permit) bool {
 	s := g.look(p)
 	return s != nil && len(s.meters) > 0
 }
 
 // Spend counts what is about to leave for the client under p. Where the budget does not hold it, nothing more may leave: the
 // error's cause is ErrBudget.
-func (g *Gate) Spend(p Permit, rows, bytes int64) error {
+func (g *decider) Spend(p Permit, rows, bytes int64) error {
 	s := g.look(p)
 	if s == nil {
 		return errPermit("gate.Spend: not a permit of this session")

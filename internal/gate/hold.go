@@ -12,7 +12,7 @@ import (
 
 // hold files the action with the reviewers, waits for their answer, and decides again: an approval is good for the
 // policies of the moment at which the wait ends. It returns the verdict to act on.
-func (g *Gate) hold(ctx context.Context, h *Handle, r Request, v access.Verdict) (string, access.Verdict, error) {
+func (g *decider) hold(ctx context.Context, h *Handle, r Request, v access.Verdict) (string, access.Verdict, error) {
 	principal := g.caller.Principal.ID()
 	text := h.st.Text
 	if r.State != nil {
@@ -33,11 +33,14 @@ func (g *Gate) hold(ctx context.Context, h *Handle, r Request, v access.Verdict)
 	a, err := g.svc.Approvals.Request(ctx, access.Approval{
 		State: access.ApprovalPending, Digest: digest, Session: g.caller.Session, Principal: principal,
 		Roles: g.rules.Roles(), Connection: g.conn.Name, Text: h.recorded, Params: g.recordParams(h, r.Params), Actions: h.st.Actions,
-		Because: v.Because, Message: message, Reviewers: v.Approval.Reviewers, Reuse: v.Approval.Reuse || !waits,
+		Because: v.Because, Message: message, Reviewers: v.Approval.Reviewers, Reuse: v.Approval.Reuse || !waits || r.Return != nil,
 		RequestedAt: now, ExpiresAt: now.Add(time.Duration(v.Approval.Lifetime)),
 	})
 	if err != nil {
 		return "", v, g.refused(h, r.Params, v, err)
+	}
+	if r.Return != nil {
+		return g.comeBack(ctx, h, r, v, a, digest)
 	}
 	if a.State == access.ApprovalPending && !waits {
 		return "", v, g.refused(h, r.Params, v, notWithin(a))
@@ -67,7 +70,7 @@ func meant(st *access.Statement) string {
 }
 
 // wait waits for the reviewers, for as long as the client is there.
-func (g *Gate) wait(ctx context.Context, a access.Approval, r Request) (access.Approval, error) {
+func (g *decider) wait(ctx context.Context, a access.Approval, r Request) (access.Approval, error) {
 	held, over := ctx, func() {}
 	if r.Hold != nil {
 		held, over = r.Hold(ctx, a)
@@ -88,11 +91,11 @@ var errGone = fault.New(fault.Pending, "gate.hold", "the client left before a re
 
 // spend decides again and uses the approval up. An approval never lifts a denial, and a statement that asks for other
 // reviewers than those who answered is refused.
-func (g *Gate) spend(ctx context.Context, h *Handle, r Request, a access.Approval, digest string) (string, access.Verdict, error) {
+func (g *decider) spend(ctx context.Context, h *Handle, r Request, a access.Approval, digest string) (string, access.Verdict, error) {
 	if err := g.Refresh(); err != nil {
 		return "", access.Verdict{}, err
 	}
-	v := g.decide(h, r.Params, r.Estimate)
+	v := g.decide(h, facts{r.Params, r.Sent, r.Estimate})
 	if v.Effect == access.Deny {
 		return "", v, nil // Ask refuses it, with the policy that now denies
 	}

@@ -38,6 +38,7 @@ type slot struct {
 	version  uint64  // of the policies it was asked under
 	handle   *Handle // what was decided; nil for the gateway's own
 	params   []any
+	given    *access.Sent
 	estimate *int64  // the rows that were estimated, where the decision read them
 	meters   []meter // the budgets that its results count against
 	approved bool    // a reviewer's approval was spent on it
@@ -56,7 +57,7 @@ const (
 
 // vacancy finds a free slot. It is looked for before an intent is recorded: an intent that gets no permit would never have
 // an outcome.
-func (g *Gate) vacancy() (int, error) {
+func (g *decider) vacancy() (int, error) {
 	if g.failed != nil {
 		return 0, g.failed
 	}
@@ -73,15 +74,15 @@ func (g *Gate) vacancy() (int, error) {
 }
 
 // mint takes slot i for an intent that is on record under seq.
-func (g *Gate) mint(i int, seq uint64, from, to int64, masked bool) Permit {
+func (g *decider) mint(i int, seq uint64, from, to int64, masked bool) Permit {
 	s := &g.slots[i]
 	gen := s.gen + 1
-	*s = slot{gen: gen, stage: minted, masked: masked, action: g.actions, seq: seq, from: from, to: to}
+	*s = slot{gen: gen, stage: minted, masked: masked, action: g.action, seq: seq, from: from, to: to}
 	return Permit{uint32(i), gen} // #nosec G115 -- bounded by Limits.Actions
 }
 
 // look returns p's slot, or nil where p is not (or no longer) one of this session's permits.
-func (g *Gate) look(p Permit) *slot {
+func (g *decider) look(p Permit) *slot {
 	if p.gen == 0 || int(p.slot) >= len(g.slots) {
 		return nil
 	}
@@ -108,7 +109,7 @@ type Outcome struct {
 }
 
 // Done puts the outcome of p on record, once, and frees it. It does not wait for the record.
-func (g *Gate) Done(p Permit, o Outcome) error {
+func (g *decider) Done(p Permit, o Outcome) error {
 	s := g.look(p)
 	if s == nil {
 		return errPermit("gate.Done: not a permit of this session")

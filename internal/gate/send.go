@@ -222,7 +222,7 @@ func (g *Gate) stillPermitted(now time.Time) error {
 		if s.version == g.version && now.Sub(s.asked) < stale {
 			continue
 		}
-		v := g.decide(s.handle, s.params, func() *int64 { return s.estimate })
+		v := g.decide(s.handle, facts{s.params, s.given, func() *int64 { return s.estimate }})
 		if v.Effect == access.Deny || v.Effect == access.Approve && !s.approved || s.handle.oracle != "" ||
 			s.version != g.version && g.masks != nil {
 			return errStale
@@ -281,7 +281,7 @@ func (g *Gate) Stream(p Permit, n int64) error {
 }
 
 // Masked reports whether p's answer must be rebuilt before it is shown.
-func (g *Gate) Masked(p Permit) bool {
+func (g *decider) Masked(p Permit) bool {
 	s := g.look(p)
 	return s != nil && s.masked
 }

@@ -56,6 +56,8 @@ type Recorder interface {
 type Approvals interface {
 	// Request files a, or finds an answered one that may be used again; the returned approval says which.
 	Request(ctx context.Context, a access.Approval) (access.Approval, error)
+	// Get returns an approval; fault.NotFound where there is none.
+	Get(ctx context.Context, id string) (access.Approval, error)
 	// Wait returns the approval once it is answered or over. A context that ends cancels the request.
 	Wait(ctx context.Context, id string) (access.Approval, error)
 	// Spend uses an approved approval up, for the digest and principal it was given for; only one caller succeeds.
@@ -87,6 +89,7 @@ type Services struct {
 	Dial      func(ctx context.Context, network, address string) (net.Conn, error)
 	Clock     func() time.Time
 	Pools     *Pools
+	Origins   *Origins // nil where no protocol of requests is spoken
 	// Digest binds an approval to what was asked: connection, principal, text, parameters.
 	Digest func(connection, principal, text string, params []any) string
 }

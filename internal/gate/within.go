@@ -54,7 +54,7 @@ func (h *Held) leave(connection string) {
 }
 
 // mayWait reports whether r may wait for a reviewer where it is; leave is called when it no longer does.
-func (g *Gate) mayWait(r Request) (may bool, leave func()) {
+func (g *decider) mayWait(r Request) (may bool, leave func()) {
 	if !r.Within {
 		return true, func() {}
 	}

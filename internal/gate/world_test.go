@@ -94,6 +94,15 @@ func (d *desk) Request(_ context.Context, a access.Approval) (access.Approval, e
 	return a, nil
 }
 
+func (d *desk) Get(_ context.Context, id string) (access.Approval, error) {
+	for _, a := range d.filed {
+		if a.ID == id {
+			return a, nil
+		}
+	}
+	return access.Approval{}, fault.New(fault.NotFound, "test", "there is no approval %s", id)
+}
+
 func (d *desk) Wait(ctx context.Context, id string) (access.Approval, error) {
 	a := d.filed[len(d.filed)-1]
 	return a, errors.Join(d.answer(&a), ctx.Err())

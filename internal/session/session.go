@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -53,11 +54,11 @@ type Server struct {
 
 // live is one session in the register.
 type live struct {
-	peer       string // the client's host, while it has not logged in
-	connection string
-	late       bool // came while the gateway drains, to be told so: nobody waits for it
-	end        context.CancelCauseFunc
-	drain      func()
+	peer        string   // the client's host, while it has not logged in
+	connections []string // those that it has logged in to
+	late        bool     // came while the gateway drains, to be told so: nobody waits for it
+	end         context.CancelCauseFunc
+	drain       func()
 }
 
 // refusalTime is how long a client has to log in, only to be told that there is no room.
@@ -223,7 +224,7 @@ func (s *Server) run(ctx context.Context, by time.Time, me *live, conn net.Conn,
 	_ = conn.SetDeadline(time.Time{})
 	ctx, cancel := context.WithDeadlineCause(ctx, principal.Expires.Add(s.o.Grace), errExpired)
 	defer cancel()
-	s.watch(me, sess)
+	s.watch(me, sess.Drain)
 	defer s.endSilent(me, g)()
 	err = sess.Relay(ctx)
 	if err != nil && ctx.Err() != nil {
@@ -326,7 +327,7 @@ func (s *Server) admit(me *live, c *access.Connection) error {
 	defer s.mu.Unlock()
 	n := 0
 	for l := range s.live {
-		if l.connection == c.Name {
+		if slices.Contains(l.connections, c.Name) {
 			n++
 		}
 	}
@@ -334,10 +335,10 @@ func (s *Server) admit(me *live, c *access.Connection) error {
 		return &fault.Error{Op: "session.admit", Kind: fault.Unavailable, Say: "too many sessions on connection " + c.Name,
 			Hint: "Close sessions, or raise max_sessions of the connection."}
 	}
-	if s.within() >= s.o.Sessions {
+	if me.peer != "" && s.within() >= s.o.Sessions {
 		return errFull
 	}
-	me.peer, me.connection = "", c.Name
+	me.peer, me.connections = "", append(me.connections, c.Name)
 	return nil
 }
 
@@ -362,12 +363,12 @@ func host(conn net.Conn) string {
 }
 
 // watch lets a drain reach the session.
-func (s *Server) watch(me *live, sess wire.Session) {
+func (s *Server) watch(me *live, drain func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	me.drain = sess.Drain
+	me.drain = drain
 	if s.shut {
-		sess.Drain()
+		drain()
 	}
 }
 

@@ -4,6 +4,9 @@
 // A stream protocol accepts a client's connection, learns which connection and token it claims (Login), welcomes the client
 // (Open), and relays: every action asks the gate first (Relay). It leases a backend, logged in with the vault's credential,
 // when it first needs one. wiretest is the suite that every protocol passes.
+//
+// A protocol of requests and answers is an Exchanger instead: net/http speaks with clients, and each request is a login, a
+// question to the gate and a round trip that only the gate can make (docs/adr/0014-exchanges.md).
 package wire
 
 import (
@@ -11,6 +14,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/http"
 	"time"
 
 	"gatehouse/internal/access"
@@ -28,6 +32,8 @@ type Protocol struct {
 	// Accept speaks with a fresh client until it is known which connection it wants and with which token. ErrServed means
 	// that the connection was something shorter, and is over.
 	Accept func(ctx context.Context, conn net.Conn, h Hello) (Session, error)
+	// Exchange is what a protocol of requests and answers has in place of Accept; nil elsewhere.
+	Exchange Exchanger
 	// Test logs in to a backend and out again.
 	Test func(ctx context.Context, l gate.Lease) error
 	// Understand tells what a text would do on a connection, for `policy test`: nothing of the text is sent. aside is a gate
@@ -64,6 +70,18 @@ type Hello struct {
 	TLS       *tls.Config // always there
 	Plaintext bool        // the listener is on loopback, and its configuration says that tokens may come in clear
 	Limits    gate.Limits
+	Domain    string // connections are reached as hosts below it, too; "" where they are not
+}
+
+// Exchanger speaks a protocol of requests and answers. It is safe for concurrent use.
+type Exchanger interface {
+	// Claim is what a request claims: not yet believed. It takes the token out of the request.
+	Claim(r *http.Request, h Hello) (Login, error)
+	// Serve judges one request, has the gate send it, and answers. Revocation arrives as the cause of the request's context.
+	// An error that it returns is told with Refuse, unless the answer has begun: then the client's connection is cut.
+	Serve(w http.ResponseWriter, r *http.Request, x *gate.Exchange) error
+	// Refuse says no in the protocol's own words.
+	Refuse(w http.ResponseWriter, r *http.Request, err error)
 }
 
 // Session is one client connection, as its protocol's folder speaks it.

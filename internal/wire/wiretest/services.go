@@ -171,6 +171,16 @@ func (a *approving) Request(_ context.Context, r access.Approval) (access.Approv
 	return r, nil
 }
 
+// Get implements gate.Approvals.
+func (a *approving) Get(_ context.Context, id string) (access.Approval, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if id != a.last.ID {
+		return access.Approval{}, fault.New(fault.NotFound, "wiretest", "there is no approval %s", id)
+	}
+	return a.last, nil
+}
+
 // Wait implements gate.Approvals.
 func (a *approving) Wait(ctx context.Context, id string) (access.Approval, error) {
 	a.mu.Lock()

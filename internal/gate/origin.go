@@ -1,0 +1,206 @@
+package gate
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/fault"
+)
+
+// Origins keeps what requests are sent through: one transport for each connection, as its document is now. There is one for a
+// gateway. Only gates send through it.
+type Origins struct {
+	clock func() time.Time
+	mu    sync.Mutex
+	all   map[string]*origin // by connection
+}
+
+// NewOrigins returns an empty registry.
+func NewOrigins(clock func() time.Time) *Origins {
+	return &Origins{clock: clock, all: map[string]*origin{}}
+}
+
+// origin is where the requests of one connection go, under one version of its document.
+type origin struct {
+	doc       *access.Connection
+	key       [sha256.Size]byte
+	transport *http.Transport
+	made      time.Time
+
+	mu     sync.Mutex
+	secret access.Secret
+	asked  time.Time // when the vault was last asked; zero where it never was
+}
+
+const (
+	defaultConns = 256 // connections to one backend
+	idleConns    = 256 // of them idle
+	idleConn     = time.Minute
+	originLife   = time.Hour // after which certificates and roots are read again
+	secretFresh  = 5 * time.Second
+	headerBytes  = 256 << 10 // of an answer
+	ioBuffer     = 16 << 10
+)
+
+// of returns the origin of a connection, as its document is now. The one before is let go: what is under way ends as it would.
+func (o *Origins) of(s *Services, c *access.Connection) (*origin, error) {
+	now := o.clock()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	old := o.all[c.Name]
+	if old != nil && old.doc == c && now.Sub(old.made) < originLife {
+		return old, nil
+	}
+	key := addressed(c)
+	if old != nil && old.key == key && now.Sub(old.made) < originLife {
+		old.doc = c
+		return old, nil
+	}
+	t, err := newTransport(s, c)
+	if err != nil {
+		return nil, err
+	}
+	if old != nil {
+		old.transport.CloseIdleConnections()
+	}
+	fresh := &origin{doc: c, key: key, transport: t, made: now}
+	o.all[c.Name] = fresh
+	return fresh, nil
+}
+
+// Close closes what is idle.
+func (o *Origins) Close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, x := range o.all {
+		x.transport.CloseIdleConnections()
+	}
+}
+
+// addressed is a digest of all that decides where requests lead, and as whom.
+func addressed(c *access.Connection) [sha256.Size]byte {
+	doc, _ := json.Marshal(struct { // these types always marshal
+		Address, Type string
+		TLS           access.BackendTLS
+		Credential    access.Credential
+		HTTP          *access.HTTPOptions
+		AWS           *access.AWSOptions
+	}{c.Address, c.Type, c.TLS, c.Credential, c.HTTP, c.AWS})
+	return sha256.Sum256(doc)
+}
+
+// credential returns the connection's secret; the vault is asked again after some seconds.
+func (o *origin) credential(ctx context.Context, s *Services, c *access.Connection) (access.Secret, error) {
+	if !c.Credential.Named() {
+		return access.Secret{}, nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := s.Clock()
+	if !o.asked.IsZero() && now.Sub(o.asked) < secretFresh {
+		return o.secret, nil
+	}
+	secret, err := s.Vault.Lease(ctx, c.Credential)
+	if err != nil {
+		return access.Secret{}, err
+	}
+	o.secret, o.asked = secret, now
+	return secret, nil
+}
+
+// newTransport builds what the requests of a connection are sent through. It dials what the document names, whatever a request
+// says; it follows no redirect, asks no proxy, and adds nothing to a request.
+func newTransport(s *Services, c *access.Connection) (*http.Transport, error) {
+	conf, err := backendTLS(c)
+	if err != nil {
+		return nil, err
+	}
+	if conf != nil && c.TLS.ServerName == "" {
+		conf.ServerName = "" // a connection may name several hosts: each is verified by its own
+	}
+	most := defaultConns
+	var spoken []string
+	if c.HTTP != nil {
+		spoken = c.HTTP.Protocols
+		if c.HTTP.MaxBackends > 0 {
+			most = c.HTTP.MaxBackends
+		}
+	}
+	t := &http.Transport{TLSClientConfig: conf, DisableCompression: true, MaxConnsPerHost: most, MaxIdleConns: 0, MaxIdleConnsPerHost: min(most, idleConns),
+		IdleConnTimeout: idleConn, TLSHandshakeTimeout: 10 * time.Second, ExpectContinueTimeout: time.Second,
+		MaxResponseHeaderBytes: headerBytes, ReadBufferSize: ioBuffer, WriteBufferSize: ioBuffer,
+		Protocols: protocols(spoken)}
+	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := s.Dial(ctx, network, address)
+		if err != nil {
+			return nil, unreachable(c, err)
+		}
+		return conn, nil
+	}
+	return t, nil
+}
+
+func protocols(spoken []string) *http.Protocols {
+	p := new(http.Protocols)
+	if len(spoken) == 0 {
+		spoken = []string{"h2", "http/1.1"}
+	}
+	for _, name := range spoken {
+		switch name {
+		case "h2":
+			p.SetHTTP2(true)
+		case "http/1.1":
+			p.SetHTTP1(true)
+		case "h2c":
+			p.SetUnencryptedHTTP2(true)
+		}
+	}
+	return p
+}
+
+// target refuses a URL whose origin the document of c does not name. A gateway that could be talked into calling elsewhere would carry its credential there.
+func target(c *access.Connection, u *url.URL) error {
+	for _, o := range origins(c) {
+		if u.Scheme == o.Scheme && (u.Host == o.Host || beneath(o.Host, u.Host)) {
+			return nil
+		}
+	}
+	return fault.New(fault.Denied, "gate.target", "connection %s does not name the host that the request is for", c.Name)
+}
+
+// beneath reports whether host lies under a pattern such as *.example.com:443.
+func beneath(pattern, host string) bool {
+	suffix, ok := strings.CutPrefix(pattern, "*")
+	return ok && strings.HasPrefix(suffix, ".") && len(host) > len(suffix) && strings.HasSuffix(host, suffix)
+}
+
+// origins are the URLs that a connection's document names.
+func origins(c *access.Connection) []*url.URL {
+	var out []*url.URL
+	add := func(text string) {
+		if e, err := access.ParseEndpoint(text); err == nil && text != "" {
+			out = append(out, e.URL())
+		}
+	}
+	add(c.Address)
+	if i := c.Credential.Inject; i != nil {
+		add(i.TokenURL)
+	}
+	if c.AWS != nil {
+		for _, e := range c.AWS.Endpoints {
+			add(e)
+		}
+		if r := c.AWS.AssumeRole; r != nil {
+			add(r.STS)
+		}
+	}
+	return out
+}

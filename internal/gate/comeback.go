@@ -28,8 +28,8 @@ func (a *Awaiting) Unwrap() error { return a.err }
 
 // comeBack runs what an approval was given for where the client names it, or waits as long as it likes to.
 func (g *decider) comeBack(ctx context.Context, h *Handle, r Request, v access.Verdict, a access.Approval, digest string) (string, access.Verdict, error) {
-	named := r.Return.Approval == a.ID
-	if r.Return.Approval != "" && !named {
+	named := r.Return.Approval == a.ID || r.Return.Patience > 0 // whoever waits for the answer means to run it
+	if r.Return.Approval != "" && r.Return.Approval != a.ID {
 		return "", v, g.refused(h, r.Params, v, otherwise(r.Return.Approval))
 	}
 	if a.State == access.ApprovalPending && r.Return.Patience > 0 {
@@ -38,7 +38,7 @@ func (g *decider) comeBack(ctx context.Context, h *Handle, r Request, v access.V
 		done()
 		switch {
 		case err == nil:
-			a, named = answer, true
+			a = answer
 		case ctx.Err() != nil:
 			return "", v, g.refused(h, r.Params, v, errGone)
 		case waiting.Err() == nil:

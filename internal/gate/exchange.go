@@ -40,6 +40,9 @@ func (v *Visit) Connection() *access.Connection { return v.first.conn }
 // Caller returns who the session is.
 func (v *Visit) Caller() Caller { return v.first.caller }
 
+// ID names the session.
+func (v *Visit) ID() string { return v.first.caller.Session }
+
 // Exchange returns a gate for one request: Leave gives it back.
 func (v *Visit) Exchange() (*Exchange, error) {
 	v.mu.Lock()

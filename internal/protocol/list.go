@@ -2,6 +2,7 @@
 package protocol
 
 import (
+	"gatehouse/internal/protocol/http"
 	"gatehouse/internal/protocol/postgres"
 	"gatehouse/internal/wire"
 )
@@ -10,5 +11,6 @@ import (
 func All(d wire.Deps) []wire.Protocol {
 	return []wire.Protocol{
 		postgres.New(d),
+		http.New(d),
 	}
 }

@@ -153,7 +153,7 @@ func (q *Requests) serve(w *answer, r *http.Request, v *visitor) error {
 	defer x.Leave()
 	ctx, done := context.WithDeadlineCause(r.Context(), principal.Expires.Add(q.s.o.Grace), errExpired)
 	defer done()
-	err = q.p.Exchange.Serve(w, r.WithContext(ctx), x)
+	err = q.p.Exchange.Serve(w, r.WithContext(ctx), x, q.h)
 	if errors.Is(err, gate.ErrMoved) {
 		v.forget(visit, err)
 	}

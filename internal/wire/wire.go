@@ -79,7 +79,7 @@ type Exchanger interface {
 	Claim(r *http.Request, h Hello) (Login, error)
 	// Serve judges one request, has the gate send it, and answers. Revocation arrives as the cause of the request's context.
 	// An error that it returns is told with Refuse, unless the answer has begun: then the client's connection is cut.
-	Serve(w http.ResponseWriter, r *http.Request, x *gate.Exchange) error
+	Serve(w http.ResponseWriter, r *http.Request, x *gate.Exchange, h Hello) error
 	// Refuse says no in the protocol's own words.
 	Refuse(w http.ResponseWriter, r *http.Request, err error)
 }

@@ -1,0 +1,66 @@
+// Package http speaks HTTP/1.1 and HTTP/2 (RFC 9110, 9112, 9113) to clients and backends, for the gate.
+//
+// A request names its connection by path (/c/<connection>/…) or by host, and carries the platform's token. What is judged is its
+// method and its normalised path; what is sent is written anew from what was judged, with the backend's credential put in. Files
+// in reading order: protocol.go (what the protocol is), relay.go (one request), answer.go (its answer).
+package http
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"time"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/gate"
+	"gatehouse/internal/mask"
+	"gatehouse/internal/wire"
+	"gatehouse/internal/wire/exchange"
+)
+
+// name is the protocol's, as connections name it.
+const name = "http"
+
+// New returns the protocol.
+func New(d wire.Deps) wire.Protocol {
+	p := &protocol{key: d.Mask, clock: d.Clock, buffers: new(exchange.Buffers)}
+	return wire.Protocol{Name: name, Address: "127.0.0.1:8080", Verbs: verbs(), Exchange: p, Test: test, Understand: p.explain}
+}
+
+// protocol serves requests. It is safe for concurrent use.
+type protocol struct {
+	key     *mask.Key
+	clock   func() time.Time
+	buffers *exchange.Buffers
+}
+
+// Claim implements wire.Exchanger.
+func (*protocol) Claim(r *http.Request, h wire.Hello) (wire.Login, error) {
+	return exchange.Claim(r, h)
+}
+
+// Refuse implements wire.Exchanger.
+func (*protocol) Refuse(w http.ResponseWriter, r *http.Request, err error) {
+	exchange.Refuse(w, r, err)
+}
+
+// test reaches a backend and agrees on TLS with it: no request is sent, since any could have an effect.
+func test(ctx context.Context, l gate.Lease) error {
+	e, err := access.ParseEndpoint(l.Connection().Address)
+	if err != nil {
+		return fault.Wrap(fault.Malformed, "http.test", err, "the address of connection %s cannot be read", l.Connection().Name)
+	}
+	b, err := l.Open(ctx, func(ctx context.Context, raw net.Conn, c gate.Credential) (net.Conn, error) {
+		if c.TLS == nil || e.URL().Scheme != "https" {
+			return raw, nil
+		}
+		conn := tls.Client(raw, c.TLS)
+		return conn, conn.HandshakeContext(ctx)
+	})
+	if err != nil {
+		return err
+	}
+	return b.Close()
+}

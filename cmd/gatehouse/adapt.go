@@ -48,9 +48,10 @@ func (r rules) ReadsBody(st *access.Statement) bool {
 // source is the store as the policies are read from it. What it reads also tells identity which issuers are trusted, so
 // that both change together.
 type source struct {
-	store    *store.Store
-	identity *identity.Verifier
-	ready    []*access.Policy // the guardrails that ship
+	store     *store.Store
+	identity  *identity.Verifier
+	ready     []*access.Policy // the guardrails that ship
+	protocols []wire.Protocol
 }
 
 func (s source) Revision(ctx context.Context) (uint64, error) { return s.store.Revision(ctx) }
@@ -60,7 +61,8 @@ func (s source) Documents(ctx context.Context) (policy.Documents, uint64, error)
 	if err != nil {
 		return policy.Documents{}, 0, err
 	}
-	d := withReady(sorted(docs), s.ready)
+	d := withNames(withReady(sorted(docs), s.ready), s.protocols)
+	d.Stored = true
 	return d, revision, s.identity.SetIssuers(d.Issuers)
 }
 
@@ -110,19 +112,6 @@ func sorted(docs []access.Document) policy.Documents {
 		}
 	}
 	return d
-}
-
-// vocabulary is the protocols' verbs as policies may name them.
-func vocabulary(protocols []wire.Protocol) []policy.Vocabulary {
-	var out []policy.Vocabulary
-	for _, p := range protocols {
-		v := policy.Vocabulary{Type: p.Name}
-		for _, verb := range p.Verbs {
-			v.Actions = append(v.Actions, policy.ActionName{Name: verb.Name, Implied: verb.Implied})
-		}
-		out = append(out, v)
-	}
-	return out
 }
 
 // waitingStore is the store's approvals as the waiting room keeps them.

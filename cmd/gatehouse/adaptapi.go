@@ -50,15 +50,18 @@ func (d apiDocuments) Apply(ctx context.Context, author string, expect uint64, c
 // apiChecker compiles and explains.
 type apiChecker struct{ g *gateway }
 
-func (c apiChecker) Check(_ context.Context, docs []access.Document) ([]message.Finding, error) {
+func (c apiChecker) Check(ctx context.Context, docs []access.Document) ([]message.Finding, error) {
 	d := sorted(docs)
 	// A set that identity would not take must not be written: it would stop every refresh of the policies.
 	if err := identity.New(identity.Options{Clock: time.Now}).SetIssuers(d.Issuers); err != nil {
 		return []message.Finding{{Kind: access.KindIssuer, Say: err.Error()}}, nil
 	}
-	_, err := defaults(c.g.config).Compile(withReady(d, c.g.ready), vocabulary(c.g.protocols), 0)
-	problems := policy.Problems(err)
-	if err != nil && len(problems) == 0 {
+	stored, _, err := c.g.state.store.Documents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	problems, err := check(defaults(c.g.config), withNames(withReady(d, c.g.ready), c.g.protocols), vocabulary(c.g.protocols), stored)
+	if err != nil {
 		return nil, err
 	}
 	out := make([]message.Finding, 0, len(problems))
@@ -81,7 +84,7 @@ func (c apiChecker) Explain(ctx context.Context, q api.Inquiry) (*message.Explan
 	strictest := access.Allow
 	for i := range stmts {
 		in := &access.Input{Principal: q.Principal, Connection: q.Connection, Type: r.Connection().Type, Params: q.Params,
-			Now: time.Now(), Estimated: q.Estimated}
+			Now: time.Now(), Estimated: q.Estimated, Request: stmts[i].Sent}
 		j, effect := judgement(r, &stmts[i], in)
 		strictest = min(strictest, effect)
 		out.Judgements = append(out.Judgements, j)
@@ -100,7 +103,7 @@ func judgement(r *policy.Rules, u *wire.Understood, in *access.Input) (message.J
 		j.Effect, v.Effect = access.Deny.String(), access.Deny
 		j.Message = f + " is masked: the statement would tell its values apart by filtering, joining, grouping, sorting or computing"
 	}
-	if v.Effect != access.Deny { // what policy allows, the protocol may refuse
+	if v.Effect != access.Deny && u.Refuses != nil { // what policy allows, the protocol may refuse
 		if why := u.Refuses(r.Masks()); why != nil {
 			j.Effect, v.Effect = access.Deny.String(), access.Deny
 			j.Message = whole(why)
@@ -118,6 +121,10 @@ func judgement(r *policy.Rules, u *wire.Understood, in *access.Input) (message.J
 	}
 	for _, m := range e.Detect {
 		j.Detect = append(j.Detect, message.ExplainedMask{Entity: m.Entity, With: m.With, Because: m.Because})
+	}
+	for _, m := range e.Documents {
+		j.Masks = append(j.Masks, message.ExplainedMask{Document: m.Resource, In: m.In, Path: m.Path, Header: m.Header, Entity: m.Entity,
+			With: m.With, Because: m.Because})
 	}
 	return j, v.Effect
 }

@@ -75,8 +75,8 @@ func assemble(ctx context.Context, c config.Server, s *state, logger *slog.Logge
 	if g.ready, err = readyPolicies(g.protocols); err != nil {
 		return nil, err
 	}
-	g.policies = live.New(source{s.store, g.identity, g.ready}, vocabulary(g.protocols), time.Now, live.Options{
-		Defaults: defaults(c), Lease: time.Duration(c.Leases.Policy), Failed: g.policiesFailed})
+	g.policies = live.New(source{s.store, g.identity, g.ready, g.protocols}, vocabulary(g.protocols), time.Now, live.Options{
+		Defaults: defaults(c), Lease: time.Duration(c.Leases.Policy), Failed: g.policiesFailed, Compiled: g.closed})
 	if lock, locked, err := s.store.Locked(ctx); err != nil {
 		return nil, err
 	} else if locked {
@@ -135,6 +135,13 @@ func (g *gateway) policiesFailed(err error) {
 		return
 	}
 	g.log.Info("the policies are fresh again")
+}
+
+// closed says which connections nobody reaches.
+func (g *gateway) closed(s *policy.Set) {
+	for name, why := range s.Closed() {
+		g.log.Error("nobody reaches a connection until what is attached to it is mended, and the connection applied again", "connection", name, "reason", why)
+	}
 }
 
 func (g *gateway) limits() gate.Limits {

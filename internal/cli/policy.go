@@ -132,12 +132,27 @@ func (a *app) printExplanation(e *message.Explanation) {
 			}
 		}
 		for _, m := range append(j.Masks, j.Detect...) {
-			a.printf("  %s %s%s: %s, %s\n", a.paint(dim, "mask"), visible(m.Field), visible(m.Entity), visible(m.With), because(m.Because))
+			a.printf("  %s %s: %s, %s\n", a.paint(dim, "mask"), maskedPart(m), visible(m.With), because(m.Because))
 		}
 	}
 	for _, n := range e.Notes {
 		a.printf("note: %s\n", visible(n))
 	}
+}
+
+// maskedPart says what a mask hides.
+func maskedPart(m message.ExplainedMask) string {
+	what := visible(m.Field + m.Entity + m.Path)
+	if m.Document == "" {
+		return what
+	}
+	switch {
+	case m.Header != "":
+		what = "header " + visible(m.Header)
+	case what == "":
+		what = "all"
+	}
+	return what + " in each " + visible(m.In) + " of " + visible(m.Document)
 }
 
 // because names the policy statement that decided.

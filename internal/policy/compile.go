@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"gatehouse/internal/access"
@@ -16,6 +19,14 @@ type Documents struct {
 	Policies    []*access.Policy
 	Connections []*access.Connection
 	Roles       []*access.Role
+
+	// Names are the actions that documents attached to connections add to those of their types, by the connection's name.
+	Names map[string][]ActionName
+	// Closed are connections that nobody reaches, and why, by name: their actions could not be had.
+	Closed map[string]string
+	// Stored says that all of this was compiled when it was written, and what is attached to connections may have changed since:
+	// an action that nobody has any more closes the connections that it may have been of, in place of being an error.
+	Stored bool
 }
 
 // Set is a compiled set of documents. It is immutable and safe for concurrent use.
@@ -24,7 +35,11 @@ type Set struct {
 	vocabulary  *vocabulary
 	roles       []*role // by name
 	connections map[string]*connection
+	closed      map[string]string
 }
+
+// Closed returns the connections that nobody reaches, whatever the roles allow, and why, by name. It must not be changed.
+func (s *Set) Closed() map[string]string { return s.closed }
 
 // role is a compiled role.
 type role struct {
@@ -37,6 +52,7 @@ type role struct {
 type connection struct {
 	doc        *access.Connection
 	segment    string // the name as resources write it
+	kind       *kind  // nil where the type is unknown
 	guardrails []*compiledPolicy
 }
 
@@ -63,6 +79,8 @@ type compiler struct {
 	issuers    map[string]*access.Issuer
 	policies   map[string]*compiledPolicy
 	roleNames  map[string]bool
+	stored     bool              // see Documents.Stored
+	closed     map[string]string // see Documents.Closed
 	problems   []error
 }
 
@@ -74,7 +92,7 @@ func Compile(d Documents, vocab []Vocabulary, revision uint64) (*Set, error) {
 // Compile checks documents and compiles them. All problems are reported at once: the error joins a *Problem for each
 // (see Problems), and its kind is fault.Malformed. revision becomes the set's version.
 func (f Defaults) Compile(d Documents, vocab []Vocabulary, revision uint64) (*Set, error) {
-	c, err := newCompiler(vocab)
+	c, err := newCompiler(d, vocab)
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +110,10 @@ func (f Defaults) Compile(d Documents, vocab []Vocabulary, revision uint64) (*Se
 			s.connections[doc.Name] = c.compileConnection(doc)
 		}
 	}
+	s.closed = c.closed
+	for name := range s.closed {
+		delete(s.connections, name)
+	}
 	c.compileRoles(s, d.Roles)
 	if len(c.problems) > 0 {
 		return nil, errors.Join(c.problems...)
@@ -100,21 +122,21 @@ func (f Defaults) Compile(d Documents, vocab []Vocabulary, revision uint64) (*Se
 	return s, nil
 }
 
-func newCompiler(vocab []Vocabulary) (*compiler, error) {
-	v, err := newVocabulary(vocab)
-	if err != nil {
+func newCompiler(d Documents, vocab []Vocabulary) (*compiler, error) {
+	c := &compiler{issuers: map[string]*access.Issuer{}, policies: map[string]*compiledPolicy{}, roleNames: map[string]bool{},
+		stored: d.Stored, closed: map[string]string{}}
+	maps.Copy(c.closed, d.Closed)
+	var err error
+	if c.vocabulary, err = newVocabulary(vocab, c.additions(d, vocab)); err != nil {
 		return nil, fmt.Errorf("policy.Compile: %w", err)
 	}
-	conditions, err := newLanguage(^reads(0))
-	if err != nil {
+	if c.conditions, err = newLanguage(^reads(0)); err != nil {
 		return nil, fmt.Errorf("policy.Compile: %w", err)
 	}
-	callers, err := newLanguage(readsCaller)
-	if err != nil {
+	if c.callers, err = newLanguage(readsCaller); err != nil {
 		return nil, fmt.Errorf("policy.Compile: %w", err)
 	}
-	return &compiler{vocabulary: v, conditions: conditions, callers: callers, issuers: map[string]*access.Issuer{},
-		policies: map[string]*compiledPolicy{}, roleNames: map[string]bool{}}, nil
+	return c, nil
 }
 
 // nameOK reports a document without a name, or with one that another document of its kind has.
@@ -166,7 +188,8 @@ func (c *compiler) compileConnection(doc *access.Connection) *connection {
 		types := keys(c.vocabulary.types)
 		r.add("type", "unknown connection type %q; known: %v%s", doc.Type, types, didYouMean(doc.Type, types))
 	}
-	out := &connection{doc: doc, segment: access.Resource(doc.Name)}
+	c.checkOptions(r, doc)
+	out := &connection{doc: doc, segment: access.Resource(doc.Name), kind: c.vocabulary.of(doc.Name, doc.Type)}
 	for i, name := range doc.Guardrails {
 		path := fmt.Sprintf("guardrails[%d]", i)
 		p := c.policyNamed(r, path, name, doc.Guardrails[:i])
@@ -181,6 +204,17 @@ func (c *compiler) compileConnection(doc *access.Connection) *connection {
 		out.guardrails = append(out.guardrails, p)
 	}
 	return out
+}
+
+// checkOptions reports the options of another type: a key of a connection that is named as a type goes with that type only.
+func (c *compiler) checkOptions(r report, doc *access.Connection) {
+	v := reflect.ValueOf(*doc)
+	for i := range v.NumField() {
+		key, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		if c.vocabulary.types[key] != nil && key != doc.Type && !v.Field(i).IsZero() {
+			r.add(key, "%s is for connections of type %s, and this one is of type %s", key, key, doc.Type)
+		}
+	}
 }
 
 func (c *compiler) compileRoles(s *Set, docs []*access.Role) {

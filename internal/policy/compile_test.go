@@ -64,7 +64,23 @@ func TestCompileRefusesStatements(t *testing.T) {
 		{"mask with actions", edit(masked(redact, "*"), func(s *access.PolicyStatement) { s.Actions = []string{"db:Select"} }), ".actions", "does not go with"},
 		{"mask of nothing", masked(redact), ".resources", "needs resources"},
 		{"unknown detector", access.PolicyStatement{Effect: "mask", Detect: []string{"US_SNN"}}, ".detect[0]", "did you mean US_SSN?"},
-		{"detector on one table", edit(masked(redact, customers), func(s *access.PolicyStatement) { s.Detect = []string{"US_SSN"} }), ".resources[0]", "connections only"},
+		{"fields in deny", edit(deny("db:*", "*"), func(s *access.PolicyStatement) { s.Fields = []string{"$.a"} }), ".fields", "does not go with"},
+		{"headers in allow", edit(ok, func(s *access.PolicyStatement) { s.Headers = []string{"x"} }), ".headers", "does not go with"},
+		{"a direction in approve", edit(approve("db:*", "*"), func(s *access.PolicyStatement) { s.In = "both" }), ".in", "does not go with"},
+		{"fields of nothing", edit(masked(redact), func(s *access.PolicyStatement) { s.Fields = []string{"$.a"} }), ".resources", "needs resources"},
+		{"fields that a detector looks at", edit(masked(redact, customers+"/*"), func(s *access.PolicyStatement) { s.Fields, s.Detect = []string{"$.a"}, []string{"US_SSN"} }), ".detect", "of its own"},
+		{"headers that a detector looks at", edit(masked(redact, customers+"/*"), func(s *access.PolicyStatement) { s.Headers, s.Detect = []string{"a"}, []string{"US_SSN"} }), ".detect", "of its own"},
+		{"no path", edit(masked(redact, customers+"/*"), func(s *access.PolicyStatement) { s.Fields = []string{"$.a", "email"} }), ".fields[1]", "write $"},
+		{"an empty path", edit(masked(redact, customers+"/*"), func(s *access.PolicyStatement) { s.Fields = []string{""} }), ".fields[0]", "write $"},
+		{"no header", edit(masked(redact, customers+"/*"), func(s *access.PolicyStatement) { s.Headers = []string{"x y"} }), ".headers[0]", "no name of a header"},
+		{"an empty header", edit(masked(redact, customers+"/*"), func(s *access.PolicyStatement) { s.Headers = []string{""} }), ".headers[0]", "no name of a header"},
+		{"a header with a line end", edit(masked(redact, customers+"/*"), func(s *access.PolicyStatement) { s.Headers = []string{"x\r\ny"} }), ".headers[0]", "no name of a header"},
+		{"an endless header", edit(masked(redact, customers+"/*"), func(s *access.PolicyStatement) { s.Headers = []string{strings.Repeat("a", 200)} }), ".headers[0]", "no name of a header"},
+		{"lookups inside of documents", edit(masked(redact, customers+"/*"), func(s *access.PolicyStatement) { s.Fields, s.AllowLookup = []string{"$.a"}, true }), ".allow_lookup", "inside of documents"},
+		{"lookups by a header", edit(masked(redact, customers+"/*"), func(s *access.PolicyStatement) { s.Headers, s.AllowLookup = []string{"a"}, true }), ".allow_lookup", "inside of documents"},
+		{"an unknown direction", edit(masked(redact, customers+"/*"), func(s *access.PolicyStatement) { s.Fields, s.In = []string{"$.a"}, "reply" }), ".in", "one of response"},
+		{"a resource as a whole, in requests", edit(masked(redact, customers+"/*"), func(s *access.PolicyStatement) { s.In = "request" }), ".in", "goes with fields"},
+		{"a resource as a whole, both ways", edit(masked(redact, customers+"/*"), func(s *access.PolicyStatement) { s.In = "both" }), ".in", "goes with fields"},
 		{"unknown mask", masked(&access.MaskWith{Word: "hsh"}, "*"), ".with", "did you mean hash?"},
 		{"empty mask", masked(&access.MaskWith{}, "*"), ".with", "unknown mask"},
 		{"two masks", masked(&access.MaskWith{Word: "hash", Partial: &access.PartialWith{KeepLast: 1}}, "*"), ".with", ""},
@@ -191,7 +207,10 @@ func TestAllProblemsAtOnce(t *testing.T) {
 
 func TestVocabulary(t *testing.T) {
 	for _, bad := range [][]policy.Vocabulary{
-		{{Type: ""}}, {{Type: "db"}, {Type: "db"}}, {{Type: "db", Actions: []policy.ActionName{{Name: "mq:Publish"}}}},
+		{{Type: ""}}, {{Type: "db"}, {Type: "db"}}, {{Type: "db", Rootless: []string{""}}}, {{Type: "db", Actions: []policy.ActionName{{Name: ""}}}},
+		{{Type: "db", Actions: []policy.ActionName{{Name: "Publish"}}}}, {{Type: "db", Actions: []policy.ActionName{{Name: "mq:"}}}},
+		{{Type: "db", Actions: []policy.ActionName{{Name: ":Publish"}}}}, {{Type: "db", Actions: []policy.ActionName{{Name: "mq:Pub*"}}}},
+		{{Type: "db", Actions: []policy.ActionName{{Name: "mq:Pub lish"}}}},
 	} {
 		if _, err := policy.Compile(policy.Documents{}, bad, 1); err == nil {
 			t.Errorf("%v was accepted", bad)

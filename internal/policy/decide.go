@@ -163,7 +163,7 @@ func (r *Rules) admit(f *facts) (by *bound, open reads, allowed bool) {
 		return by, 0, false
 	}
 	number, _ := r.number(f.action)
-	if r.set.vocabulary.implied.has(number) {
+	if r.connection.kind.implied.has(number) {
 		return nil, open, true
 	}
 	var perhaps reads
@@ -197,7 +197,7 @@ func (b *bound) holds(f *facts, number int) (applies bool, more reads) {
 // inside the connection: a protocol that says so is not understood.
 func (r *Rules) number(a *access.Action) (int, bool) {
 	n, known := r.set.vocabulary.number[a.Name]
-	if !known || !r.kinds.has(n) || !r.below(a.Resource) {
+	if !known || !r.connection.kind.actions.has(n) || !r.below(a.Resource) {
 		return 0, false
 	}
 	for _, field := range a.Fields {

@@ -20,8 +20,9 @@ type Explanation struct {
 	Message    string              `json:"message,omitempty"`
 	Approval   *access.Terms       `json:"approval,omitempty"`
 	Actions    []ExplainedAction   `json:"actions"`
-	Masks      []ExplainedMask     `json:"masks,omitempty"`  // of the fields that the statement touches
-	Detect     []ExplainedDetector `json:"detect,omitempty"` // on every value
+	Masks      []ExplainedMask     `json:"masks,omitempty"`     // of the fields that the statement touches
+	Detect     []ExplainedDetector `json:"detect,omitempty"`    // on every value
+	Documents  []ExplainedDocument `json:"documents,omitempty"` // inside of documents, where the statement is a request
 }
 
 // ExplainedAction is one action of the statement and what every policy statement makes of it.
@@ -54,6 +55,18 @@ type ExplainedDetector struct {
 	Because access.Because `json:"because"`
 }
 
+// ExplainedDocument is what is hidden of the documents of a resource: what is at a path, in a header, what a detector finds, or
+// all of it.
+type ExplainedDocument struct {
+	Resource string         `json:"resource"`
+	In       string         `json:"in"` // response or request
+	Path     string         `json:"path,omitempty"`
+	Header   string         `json:"header,omitempty"`
+	Entity   string         `json:"entity,omitempty"`
+	With     string         `json:"with"`
+	Because  access.Because `json:"because"`
+}
+
 // Explain returns how Decide comes to its verdict on st. A nil input explains what no request is needed for.
 func (r *Rules) Explain(st *access.Statement, in *access.Input) Explanation {
 	f := &facts{caller: r.caller, place: r.connection.doc, statement: st, input: in}
@@ -77,7 +90,13 @@ func (r *Rules) Explain(st *access.Statement, in *access.Input) Explanation {
 			return by, open, !denied
 		}))
 	}
-	r.explainMasks(&e, st)
+	switch {
+	case r.masks == nil:
+	case in != nil && in.Request != nil:
+		r.explainDocuments(&e, st)
+	default:
+		r.explainMasks(&e, st)
+	}
 	return e
 }
 
@@ -168,10 +187,37 @@ func sayBeyond(l *access.ResultLimit) string {
 	return s + fmt.Sprintf(" in %s", l.Rows.Per)
 }
 
-func (r *Rules) explainMasks(e *Explanation, st *access.Statement) {
-	if r.masks == nil {
-		return
+// explainDocuments explains what is hidden of what is sent and shown of each resource.
+func (r *Rules) explainDocuments(e *Explanation, st *access.Statement) {
+	var resources []string
+	for _, a := range st.Actions {
+		resources = append(resources, a.Resource)
 	}
+	slices.Sort(resources)
+	for _, resource := range slices.Compact(resources) {
+		for way, in := range [...]string{access.ToClient: inResponse, access.ToBackend: inRequest} {
+			d := r.masks.Document(resource, access.Way(way))
+			add := func(x ExplainedDocument, m access.Mask) {
+				x.Resource, x.In, x.With, x.Because = resource, in, sayMask(m), m.Because
+				e.Documents = append(e.Documents, x)
+			}
+			if d.Whole != nil {
+				add(ExplainedDocument{}, *d.Whole)
+			}
+			for _, p := range d.Paths {
+				add(ExplainedDocument{Path: p.Path}, p.Mask)
+			}
+			for _, h := range d.Headers {
+				add(ExplainedDocument{Header: h.Name}, h.Mask)
+			}
+			for _, f := range d.Detect {
+				add(ExplainedDocument{Entity: f.Entity}, f.Mask)
+			}
+		}
+	}
+}
+
+func (r *Rules) explainMasks(e *Explanation, st *access.Statement) {
 	fields := append(slices.Clone(st.Tested), st.Looked...)
 	for _, a := range st.Actions {
 		fields = append(fields, a.Fields...)
@@ -237,7 +283,7 @@ func (e Explanation) String() string {
 			fmt.Fprintf(&b, "  %s %-7s %s: %s\n", mark, c.Effect, sayBecause(c.Because), c.Why)
 		}
 	}
-	if len(e.Masks)+len(e.Detect) > 0 {
+	if len(e.Masks)+len(e.Detect)+len(e.Documents) > 0 {
 		b.WriteString("\nmasks\n")
 	}
 	for _, m := range e.Masks {
@@ -246,7 +292,24 @@ func (e Explanation) String() string {
 	for _, d := range e.Detect {
 		fmt.Fprintf(&b, "  %s in any value: %s, %s\n", d.Entity, d.With, sayBecause(d.Because))
 	}
+	for _, d := range e.Documents {
+		fmt.Fprintf(&b, "  %s: %s, %s\n", d, d.With, sayBecause(d.Because))
+	}
 	return b.String()
+}
+
+// String says what is hidden, and where.
+func (d ExplainedDocument) String() string {
+	what := "all"
+	switch {
+	case d.Path != "":
+		what = d.Path
+	case d.Header != "":
+		what = "header " + d.Header
+	case d.Entity != "":
+		what = d.Entity
+	}
+	return what + " in each " + d.In + " of " + d.Resource
 }
 
 func sayTerms(t *access.Terms) string {

@@ -10,10 +10,12 @@ import (
 // maxPattern bounds a pattern's length in bytes.
 const maxPattern = 512
 
-// pattern is a compiled pattern: literal parts with a "*" between each two. One part means no "*" at all.
+// pattern is a compiled pattern: literal parts with a "*" between each two. One part means no "*" at all. A pattern without a
+// root is about what lies inside of connections, whatever their names.
 type pattern struct {
-	text  string
-	parts []string
+	text     string
+	parts    []string
+	rootless bool
 }
 
 func newPattern(text string) pattern { return pattern{text: text, parts: strings.Split(text, "*")} }
@@ -24,6 +26,12 @@ func (p pattern) literal() bool { return len(p.parts) == 1 }
 // match reports whether the whole of s matches. Taking each middle part at its leftmost place is enough, because
 // whatever follows a "*" may begin anywhere after it.
 func (p pattern) match(s string) bool {
+	if p.rootless {
+		var inside bool
+		if _, s, inside = strings.Cut(s, "/"); !inside {
+			return false
+		}
+	}
 	first, last := p.parts[0], p.parts[len(p.parts)-1]
 	if len(p.parts) == 1 {
 		return s == first
@@ -57,9 +65,9 @@ func (p pattern) covers(resource string) bool {
 }
 
 // inside reports whether some resource of a connection could match: the connection itself or anything below it. name is
-// the connection's name as access.Resource writes it.
+// the connection's name as access.Resource writes it. Which types a pattern without a root is about is for kind.reaches to say.
 func (p pattern) inside(name string) bool {
-	if p.match(name) {
+	if p.rootless || p.match(name) {
 		return true
 	}
 	below, first := name+"/", p.parts[0]
@@ -69,14 +77,9 @@ func (p pattern) inside(name string) bool {
 	return strings.HasPrefix(below, first)
 }
 
-// whole reports whether the pattern names connections only and nothing inside them: "*", "orders-db", "orders-db/*".
-func (p pattern) whole() bool {
-	_, rest, found := strings.Cut(p.text, "/")
-	return !found || rest == "*"
-}
-
 // checkResource says what is wrong with a resource pattern that could never match, or "".
-func checkResource(text string) string {
+func checkResource(p pattern) string {
+	text := p.text
 	switch {
 	case text == "":
 		return "a resource is empty: write connection/name, or * for everything"
@@ -86,10 +89,22 @@ func checkResource(text string) string {
 	if say := checkEscapes(text); say != "" {
 		return say
 	}
+	if p.rootless {
+		return checkRootless(text)
+	}
 	connection, _, _ := strings.Cut(text, "/")
 	if strings.Contains(connection, ".") && !strings.Contains(connection, "*") {
 		return fmt.Sprintf("%q can match nothing: a resource begins with the connection's name and a slash, as in "+
 			"orders-db/public.customers; a dot inside a connection's name is written %%2E", text)
+	}
+	return ""
+}
+
+// checkRootless refuses what has a meaning elsewhere and none here: a pattern that is taken from there would match nothing.
+func checkRootless(text string) string {
+	if strings.Contains(text, "?") || strings.Contains(text, "${") {
+		return fmt.Sprintf("%q holds ? or ${, which stand for themselves here: write * for any run of characters, and a condition for "+
+			"what depends on the caller", text)
 	}
 	return ""
 }

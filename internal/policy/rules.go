@@ -17,8 +17,7 @@ type Rules struct {
 	caller     *access.Principal
 	connection *connection
 	roles      []string
-	kinds      actionSet // the actions of the connection's type
-	deny       []*bound  // those that can apply inside the connection, in order
+	deny       []*bound // those that can apply inside the connection, in order
 	allow      []*bound
 	approve    []*bound
 	beyond     []*bound // denies that let results through up to a limit
@@ -29,10 +28,11 @@ type Rules struct {
 // bound is a statement as it binds one principal on one connection.
 type bound struct {
 	*rule
-	because access.Because // with Guardrail set where it is one
-	fixed   truth          // the condition's value where that is settled for the session; unknown otherwise
-	open    bool           // the condition is still to be evaluated
-	inside  bool           // a pattern could match inside the connection
+	because   access.Because // with Guardrail set where it is one
+	resources []pattern      // those of the rule that are about connections of this type
+	fixed     truth          // the condition's value where that is settled for the session; unknown otherwise
+	open      bool           // the condition is still to be evaluated
+	inside    bool           // a pattern could match inside the connection
 }
 
 // Rules returns the rules that bind p on the connection of that name. It is fault.Denied where no role reaches the
@@ -42,7 +42,7 @@ func (s *Set) Rules(p *access.Principal, name string) (*Rules, error) {
 	if !known {
 		return nil, unreachable(name)
 	}
-	r := &Rules{set: s, caller: p, connection: conn, kinds: s.vocabulary.types[conn.doc.Type]}
+	r := &Rules{set: s, caller: p, connection: conn}
 	seen := map[string]bool{}
 	for _, role := range s.rolesOf(p) {
 		r.roles = append(r.roles, role.name)
@@ -80,8 +80,8 @@ func (r *Rules) bind(p *compiledPolicy) []*bound {
 	f := &facts{caller: r.caller, place: r.connection.doc}
 	all := make([]*bound, 0, len(p.rules))
 	for _, rule := range p.rules {
-		b := &bound{rule: rule, because: rule.because, fixed: yes}
-		b.inside = len(rule.resources) == 0 || slices.ContainsFunc(rule.resources, func(p pattern) bool {
+		b := &bound{rule: rule, because: rule.because, resources: r.about(rule.resources), fixed: yes}
+		b.inside = len(rule.resources) == 0 || slices.ContainsFunc(b.resources, func(p pattern) bool {
 			return p.inside(r.connection.segment)
 		})
 		if c := rule.condition; c != nil {
@@ -94,6 +94,15 @@ func (r *Rules) bind(p *compiledPolicy) []*bound {
 		all = append(all, b)
 	}
 	return all
+}
+
+// about returns the patterns without those that are written for the resources of other types.
+func (r *Rules) about(patterns []pattern) []pattern {
+	other := func(p pattern) bool { return p.rootless && !r.connection.kind.reaches(p) }
+	if !slices.ContainsFunc(patterns, other) {
+		return patterns
+	}
+	return slices.DeleteFunc(slices.Clone(patterns), other)
 }
 
 // compareBound orders statements: guardrails first, then by policy and statement. The order decides only which of
@@ -112,7 +121,7 @@ func compareBound(a, b *bound) int {
 func (r *Rules) sort() {
 	var masks []*bound
 	for _, b := range r.all {
-		if !b.inside || (b.effect != effectMask && !b.actions.overlaps(r.kinds)) || (!b.open && !b.applies(b.fixed)) {
+		if !b.inside || (b.effect != effectMask && !b.actions.overlaps(r.connection.kind.actions)) || (!b.open && !b.applies(b.fixed)) {
 			continue
 		}
 		switch b.effect {

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"gatehouse/internal/access"
@@ -43,6 +44,9 @@ type rule struct {
 	reuse     bool
 	mask      access.Mask
 	detect    []string
+	paths     []access.PathMask   // by path inside of documents, none twice; their masks name no statement yet
+	headers   []access.HeaderMask // as paths
+	ways      ways
 	beyond    *access.ResultLimit // nil where a deny denies outright
 }
 
@@ -96,6 +100,9 @@ func (s *statementChecker) checkKeys() {
 		{"reuse", st.Reuse, []string{effectApprove}},
 		{"detect", len(st.Detect) > 0, []string{effectMask}},
 		{"with", st.With != nil, []string{effectMask}},
+		{"fields", len(st.Fields) > 0, []string{effectMask}},
+		{"headers", len(st.Headers) > 0, []string{effectMask}},
+		{"in", st.In != "", []string{effectMask}},
 		{"beyond", st.Beyond != nil, []string{effectDeny}},
 		{"allow_lookup", st.AllowLookup, []string{effectMask}},
 		{"lookups", st.Lookups != nil, []string{effectMask}},
@@ -119,7 +126,7 @@ func (s *statementChecker) compileActions() {
 			continue
 		}
 		p := newPattern(name)
-		if s.vocabulary.match(p, s.doc.Effect, s.out.actions) > 0 {
+		if s.vocabulary.match(p, s.doc.Effect, s.out.actions) > 0 || s.stored && s.closeFor(p) {
 			continue
 		}
 		if p.literal() {
@@ -133,13 +140,10 @@ func (s *statementChecker) compileActions() {
 func (s *statementChecker) compileResources() {
 	for i, text := range s.doc.Resources {
 		path := fmt.Sprintf("%s.resources[%d]", s.path, i)
-		if say := checkResource(text); say != "" {
-			s.add(path, "%s", say)
-			continue
-		}
 		p := newPattern(text)
-		if len(s.doc.Detect) > 0 && !p.whole() {
-			s.add(path, "detect looks at every value of a connection: name connections only, as in orders-db/*")
+		p.rootless = slices.ContainsFunc(s.vocabulary.rootless, func(prefix string) bool { return strings.HasPrefix(text, prefix) })
+		if say := checkResource(p); say != "" {
+			s.add(path, "%s", say)
 			continue
 		}
 		s.out.resources = append(s.out.resources, p)
@@ -194,84 +198,9 @@ func (s *statementChecker) compileBeyond() {
 	s.out.beyond = &access.ResultLimit{Rows: access.Budget{Count: int64(b.Rows), Per: per}, Bytes: access.Budget{Count: int64(b.Bytes), Per: per}}
 }
 
-func (s *statementChecker) compileMask() {
-	entities := access.Entities()
-	for i, name := range s.doc.Detect {
-		if !slices.Contains(entities, name) {
-			s.add(fmt.Sprintf("%s.detect[%d]", s.path, i), "unknown detector %q; known: %v%s", name, entities, didYouMean(name, entities))
-		}
-	}
-	s.out.detect = s.doc.Detect
-	s.out.mask = s.maskWith()
-	s.out.mask.Because = s.out.because
-	s.out.mask.Lookup = s.lookups()
-}
-
-// lookups compiles what a mask says of lookups: none, unless it allows them.
-func (s *statementChecker) lookups() access.Budget {
-	st := s.doc
-	switch {
-	case !st.AllowLookup && st.Lookups != nil:
-		s.add(s.path+".lookups", "lookups bounds what allow_lookup allows: set allow_lookup, or remove lookups")
-		return access.Budget{}
-	case !st.AllowLookup:
-		return access.Budget{}
-	case len(st.Detect) > 0:
-		s.add(s.path+".allow_lookup", "a detector masks no field that could be looked up: name the fields in resources instead")
-	}
-	if st.Lookups == nil {
-		return access.Budget{Count: defaultLookups, Per: defaultWindow}
-	}
-	b := access.Budget{Count: int64(st.Lookups.Count), Per: time.Duration(st.Lookups.Per)}
-	if b.Count < 1 || b.Count > mostLookups {
-		s.add(s.path+".lookups.count", "lookups are from 1 to %d", mostLookups)
-	}
-	s.window(s.path+".lookups.per", b.Per)
-	return b
-}
-
 // window checks the window of a budget.
 func (s *statementChecker) window(path string, per time.Duration) {
 	if per < shortestWindow || per > longestWindow {
 		s.add(path, "the window of a budget is from %s to %s", shortestWindow, longestWindow)
 	}
-}
-
-// maskWith compiles the "with" of a mask; its absence means redact.
-func (s *statementChecker) maskWith() access.Mask {
-	w, path := s.doc.With, s.path+".with"
-	switch {
-	case w == nil:
-		return access.Mask{Strategy: access.MaskRedact}
-	case w.Partial != nil && w.Truncate == nil && w.Word == "":
-		return s.partial(path+".partial", w.Partial)
-	case w.Truncate != nil && w.Partial == nil && w.Word == "":
-		if w.Truncate.To != "month" && w.Truncate.To != "year" {
-			s.add(path+".truncate.to", "truncate cuts to month or year, not %q", w.Truncate.To)
-		}
-		if len(s.doc.Detect) > 0 {
-			s.add(path, "truncate is for dates, and no detector finds dates: name the fields in resources instead")
-		}
-		return access.Mask{Strategy: access.MaskTruncate, Unit: w.Truncate.To}
-	}
-	if w.Partial != nil || w.Truncate != nil {
-		s.add(path, "with holds more than one mask: give one of redact, hash, null, partial, truncate")
-	}
-	words := []string{string(access.MaskRedact), string(access.MaskHash), string(access.MaskNull)}
-	if !slices.Contains(words, w.Word) {
-		s.add(path, "unknown mask %q; one of redact, hash, null, {partial: {keep_last: 4}}, {truncate: {to: year}}%s",
-			w.Word, didYouMean(w.Word, words))
-	}
-	return access.Mask{Strategy: access.MaskStrategy(w.Word)}
-}
-
-func (s *statementChecker) partial(path string, w *access.PartialWith) access.Mask {
-	first, last := w.KeepFirst, w.KeepLast
-	if first < 0 || last < 0 || first > maxKeep || last > maxKeep {
-		s.add(path, "keep_first and keep_last are from 0 to %d", maxKeep)
-	}
-	if first == 0 && last == 0 {
-		s.add(path, "partial keeps nothing: give keep_first or keep_last, or use redact")
-	}
-	return access.Mask{Strategy: access.MaskPartial, KeepFirst: first, KeepLast: last}
 }

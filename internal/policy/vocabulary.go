@@ -12,15 +12,20 @@ const (
 	verbConnect = ":Connect" // opening a session: in every vocabulary, implied
 )
 
-// Vocabulary is what one connection type can be asked to do. Every vocabulary also holds Type:Connect, implied.
+// maxName bounds the name of an action in bytes.
+const maxName = 256
+
+// Vocabulary is what one connection type can be asked to do. Every vocabulary also holds Type:Connect, implied. Types may share
+// names: what a name is implied for is each type's own.
 type Vocabulary struct {
-	Type    string // the connection type
-	Actions []ActionName
+	Type     string // the connection type
+	Actions  []ActionName
+	Rootless []string // how resources begin that documents write without a connection before them, such as "arn:"
 }
 
 // ActionName is the name of an action as documents write it.
 type ActionName struct {
-	Name    string // type:Verb
+	Name    string // such as type:Verb
 	Implied bool   // allowed to whoever reaches the connection, unless denied
 }
 
@@ -40,50 +45,95 @@ func (s actionSet) overlaps(o actionSet) bool {
 	return false
 }
 
-// vocabulary holds all actions of all connection types, numbered.
-type vocabulary struct {
-	names   []string
-	number  map[string]int
-	implied actionSet
-	types   map[string]actionSet // the actions of each connection type
+// kind is what a connection can be asked to do.
+type kind struct {
+	actions  actionSet
+	implied  actionSet
+	rootless []string
 }
 
-func newVocabulary(list []Vocabulary) (*vocabulary, error) {
-	v := &vocabulary{number: map[string]int{}, types: map[string]actionSet{}}
-	implied := map[string]bool{}
+// reaches reports whether a pattern without a connection is about the resources of such a connection.
+func (k *kind) reaches(p pattern) bool {
+	return slices.ContainsFunc(k.rootless, func(prefix string) bool { return strings.HasPrefix(p.text, prefix) })
+}
+
+// vocabulary holds all actions of all connection types, and those that documents add to connections, numbered.
+type vocabulary struct {
+	names    []string // sorted; an action's number is its place
+	number   map[string]int
+	types    map[string]*kind
+	own      map[string]*kind // by connection: where names are added to the type's
+	rootless []string         // of all types
+	prefixes map[string]bool  // what stands before the colon in the actions of types
+	added    map[string]addition
+}
+
+// newVocabulary numbers the actions of the types, and those that are added to connections (by the connection's name).
+func newVocabulary(list []Vocabulary, added map[string]addition) (*vocabulary, error) {
+	v := &vocabulary{number: map[string]int{}, types: map[string]*kind{}, own: map[string]*kind{}, prefixes: map[string]bool{},
+		added: added}
 	for _, t := range list {
 		if _, twice := v.types[t.Type]; twice || t.Type == "" {
 			return nil, fmt.Errorf("vocabulary %q: a connection type must have a name and one vocabulary", t.Type)
 		}
 		v.types[t.Type] = nil
-		for _, a := range append(slices.Clone(t.Actions), ActionName{Name: t.Type + verbConnect, Implied: true}) {
-			if !strings.HasPrefix(a.Name, t.Type+":") {
-				return nil, fmt.Errorf("vocabulary %q: action %q does not begin with the type", t.Type, a.Name)
+		v.rootless = append(v.rootless, t.Rootless...)
+		if slices.Contains(t.Rootless, "") {
+			return nil, fmt.Errorf("vocabulary %q: a resource without a connection must begin with something", t.Type)
+		}
+		v.names = append(v.names, t.Type+verbConnect)
+		for _, a := range t.Actions {
+			if say := checkName(a.Name); say != "" {
+				return nil, fmt.Errorf("vocabulary %q: %s", t.Type, say)
 			}
-			if _, known := v.number[a.Name]; !known {
-				v.number[a.Name] = len(v.names)
-				v.names = append(v.names, a.Name)
-			}
-			implied[a.Name] = implied[a.Name] || a.Implied
+			v.names = append(v.names, a.Name)
+			prefix, _, _ := strings.Cut(a.Name, ":")
+			v.prefixes[prefix] = true
 		}
 	}
-	v.fill(implied)
+	for _, a := range added {
+		v.names = append(v.names, a.names...)
+	}
+	slices.Sort(v.names)
+	v.names = slices.Compact(v.names)
+	for i, name := range v.names {
+		v.number[name] = i
+	}
+	v.fill(list, added)
 	return v, nil
 }
 
 // fill makes the sets, once the number of actions is known.
-func (v *vocabulary) fill(implied map[string]bool) {
-	v.implied = v.none()
-	for t := range v.types {
-		v.types[t] = v.none()
-	}
-	for i, name := range v.names {
-		if implied[name] {
-			v.implied.add(i)
+func (v *vocabulary) fill(list []Vocabulary, added map[string]addition) {
+	for _, t := range list {
+		k := &kind{actions: v.none(), implied: v.none(), rootless: t.Rootless}
+		for _, a := range append(slices.Clone(t.Actions), ActionName{Name: t.Type + verbConnect, Implied: true}) {
+			k.actions.add(v.number[a.Name])
+			if a.Implied {
+				k.implied.add(v.number[a.Name])
+			}
 		}
-		t, _, _ := strings.Cut(name, ":")
-		v.types[t].add(i)
+		v.types[t.Type] = k
 	}
+	for name, a := range added {
+		of := v.types[a.typ]
+		if of == nil {
+			continue // an unknown type, which is reported where the connection is compiled
+		}
+		k := &kind{actions: slices.Clone(of.actions), implied: of.implied, rootless: of.rootless}
+		for _, name := range a.names {
+			k.actions.add(v.number[name])
+		}
+		v.own[name] = k
+	}
+}
+
+// of returns what a connection can be asked to do; nil where its type is unknown.
+func (v *vocabulary) of(name, typ string) *kind {
+	if k := v.own[name]; k != nil {
+		return k
+	}
+	return v.types[typ]
 }
 
 func (v *vocabulary) none() actionSet { return make(actionSet, (len(v.names)+63)/64) }
@@ -91,24 +141,111 @@ func (v *vocabulary) none() actionSet { return make(actionSet, (len(v.names)+63)
 // match adds the actions that a pattern matches to set and returns how many there are. An allow must name Opaque
 // outright: "not understood" never slips in under a "*".
 func (v *vocabulary) match(p pattern, effect string, set actionSet) int {
-	n := 0
-	for i, name := range v.names {
+	if p.literal() {
+		i, known := v.number[p.text]
+		if !known {
+			return 0
+		}
+		set.add(i)
+		return 1
+	}
+	n, first := 0, p.parts[0]
+	from, _ := slices.BinarySearch(v.names, first)
+	for i, name := range v.names[from:] {
+		if !strings.HasPrefix(name, first) {
+			break
+		}
 		if !p.match(name) {
 			continue
 		}
 		n++
-		if effect == effectAllow && !p.literal() && strings.HasSuffix(name, verbOpaque) {
+		if effect == effectAllow && strings.HasSuffix(name, verbOpaque) {
 			continue
 		}
-		set.add(i)
+		set.add(from + i)
 	}
 	return n
+}
+
+// addition is what a document attached to a connection adds to the actions of its type.
+type addition struct {
+	typ   string
+	names []string
+}
+
+// additions returns what is added to connections, and reports what cannot be. What is added is never implied.
+func (c *compiler) additions(d Documents, list []Vocabulary) map[string]addition {
+	all := map[string]addition{}
+	for _, doc := range d.Connections {
+		if len(d.Names[doc.Name]) == 0 {
+			continue
+		}
+		a := addition{typ: doc.Type}
+		for _, n := range d.Names[doc.Name] {
+			say := checkName(n.Name)
+			switch {
+			case say != "":
+			case strings.HasSuffix(n.Name, verbOpaque) || strings.HasSuffix(n.Name, verbConnect):
+				say = fmt.Sprintf("%q has a meaning of its own, and cannot be added", n.Name)
+			case slices.ContainsFunc(list, func(v Vocabulary) bool {
+				return v.Type == doc.Type && slices.ContainsFunc(v.Actions, func(t ActionName) bool { return t.Name == n.Name })
+			}):
+				say = fmt.Sprintf("%q is an action of the connection's type, and cannot be added", n.Name)
+			default:
+				a.names = append(a.names, n.Name)
+				continue
+			}
+			c.on(doc).add("", "an action of the attached document: %s", say)
+		}
+		all[doc.Name] = a
+	}
+	return all
+}
+
+// closeFor closes the connections that an action which nobody has any more may have been of: those to which others of its prefix
+// are added. A policy that means to deny it may otherwise deny nothing. It reports whether the action may be one that was added.
+func (c *compiler) closeFor(action pattern) bool {
+	prefix, _, found := strings.Cut(action.text, ":")
+	if !found {
+		prefix = "*"
+	}
+	p := newPattern(prefix)
+	if p.literal() && c.vocabulary.prefixes[prefix] {
+		return false
+	}
+	for connection, a := range c.vocabulary.added {
+		of := func(name string) bool {
+			prefix, _, _ := strings.Cut(name, ":")
+			return p.match(prefix)
+		}
+		if slices.ContainsFunc(a.names, of) && c.closed[connection] == "" {
+			c.closed[connection] = fmt.Sprintf("policies name the action %s, which its attached document no longer has", action.text)
+		}
+	}
+	return true
+}
+
+// checkName says what is wrong with an action's name, or "".
+func checkName(name string) string {
+	prefix, verb, found := strings.Cut(name, ":")
+	switch {
+	case len(name) > maxName:
+		return fmt.Sprintf("an action's name is longer than %d bytes", maxName)
+	case !found || prefix == "" || verb == "" || strings.Trim(verb, ":") == "":
+		return fmt.Sprintf("%q is no name of an action: it has two parts, as in billing:CreateRefund", name)
+	case strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || r == '*' }):
+		return fmt.Sprintf("%q is no name of an action: it is of letters, digits and signs other than an asterisk", name)
+	}
+	return ""
 }
 
 // nearest returns the name that is closest to want, or "" where none is close.
 func nearest(want string, names []string) string {
 	best, least := "", len(want)/3+1
 	for _, name := range names {
+		if len(name)-len(want) > least || len(want)-len(name) > least {
+			continue // the distance is no less than the difference in length
+		}
 		if d := distance(strings.ToLower(want), strings.ToLower(name)); d < least || (d == least && best == "") {
 			best, least = name, d
 		}

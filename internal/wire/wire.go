@@ -27,6 +27,13 @@ type Protocol struct {
 	Name    string // as connections name it in `type`
 	Address string // where its listener listens unless told otherwise
 	Verbs   []Verb // the closed list of its actions
+	// Actions are those that a document attached to a connection adds to Verbs. An error says what is wrong with the document: it
+	// is for the administrator who writes the connection, and until it is gone nobody reaches the connection. It may read a file
+	// that the connection names; it may be nil.
+	Actions func(c *access.Connection) ([]Verb, error)
+	// Rootless is how resources begin that policies write without a connection before them, such as "arn:"; it may be nil. Such a
+	// pattern is about the resources of every connection of this protocol.
+	Rootless []string
 	// Guardrails are the policies that ship with the protocol: a connection may name them without anyone applying them.
 	Guardrails []Guardrail
 	// Accept speaks with a fresh client until it is known which connection it wants and with which token. ErrServed means
@@ -44,6 +51,8 @@ type Protocol struct {
 // Understood is one statement of a text.
 type Understood struct {
 	access.Statement
+	// Sent is what conditions can read of it, in protocols of requests and messages; nil elsewhere.
+	Sent *access.Sent
 	// Refuses says why the protocol itself would refuse the statement under masks, whatever policy says of it; nil where it
 	// would not. The masks may be nil.
 	Refuses func(m access.Masks) error
@@ -51,7 +60,7 @@ type Understood struct {
 
 // Verb is one action name.
 type Verb struct {
-	Name    string // "type:Verb"
+	Name    string // "type:Verb"; of attached documents and of clouds, their own words before the colon
 	Implied bool   // whoever may connect may do it, unless denied: it touches no data of users
 	About   string // one line for people
 }

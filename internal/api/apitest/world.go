@@ -225,7 +225,10 @@ func (c checker) Explain(_ context.Context, q api.Inquiry) (*message.Explanation
 	j := message.Judgement{Text: q.Statement, Effect: effect, Because: because, Actions: []message.ExplainedAction{{
 		Action: access.Action{Name: "mem:Read", Resource: q.Connection + "/public.payments"}, Effect: effect, Why: "the first word says so",
 		Considered: []message.Considered{{Because: because, Effect: "allow", Applies: effect == "allow", Why: "action and resource match"}}}},
-		Masks: []message.ExplainedMask{{Field: q.Connection + "/public.customers.email", With: "redact", Because: because}}}
+		Masks: []message.ExplainedMask{{Field: q.Connection + "/public.customers.email", With: "redact", Because: because},
+			{Document: q.Connection + "/public.customers", In: "response", Path: "$.ssn", With: "hash", Because: because},
+			{Document: q.Connection + "/public.customers", In: "request", Header: "x-card", With: "null", Because: because},
+			{Document: q.Connection + "/secret", In: "response", With: "redact", Because: because}}}
 	return &message.Explanation{Effect: effect, Principal: q.Principal.ID(), Roles: append([]string{}, roles...), Connection: q.Connection,
 		Judgements: []message.Judgement{j}}, nil
 }

@@ -130,12 +130,16 @@ type Considered struct {
 	Why     string         `json:"why"`
 }
 
-// ExplainedMask is a field, or what a detector finds, and how it is hidden.
+// ExplainedMask is a field, what a detector finds, or a part of a document, and how it is hidden.
 type ExplainedMask struct {
-	Field   string         `json:"field,omitempty"`
-	Entity  string         `json:"entity,omitempty"`
-	With    string         `json:"with"`
-	Because access.Because `json:"because"`
+	Field    string         `json:"field,omitempty"`
+	Entity   string         `json:"entity,omitempty"`
+	Document string         `json:"document,omitempty" doc:"The resource whose documents it is hidden in; without path, header and entity it is all of them"`
+	Path     string         `json:"path,omitempty" doc:"Where in the document"`
+	Header   string         `json:"header,omitempty"`
+	In       string         `json:"in,omitempty" enum:"response,request" doc:"Which documents of the resource"`
+	With     string         `json:"with"`
+	Because  access.Because `json:"because"`
 }
 
 // SessionList is the newest sessions.

@@ -31,6 +31,8 @@ type Options struct {
 	// Failed is told of every failure to refresh, and of nil when it works again; it may be nil. It is for the log: the
 	// error of documents that do not compile names every problem.
 	Failed func(error)
+	// Compiled is told of every set that comes into force; it may be nil.
+	Compiled func(*policy.Set)
 }
 
 // Authority is a fresh set of policies, or the reason why there is none. It is safe for concurrent use.
@@ -132,6 +134,9 @@ func (a *Authority) load(ctx context.Context) error {
 		return fault.Wrap(fault.Unavailable, "live.Refresh", err, "the stored documents do not compile")
 	}
 	a.update(func(s *state) { s.set = set })
+	if a.opts.Compiled != nil {
+		a.opts.Compiled(set)
+	}
 	return nil
 }
 

@@ -24,6 +24,7 @@ var arrows = []arrow{
 	{"internal/access", nil, true, "the nouns import nothing, so that everybody can import them"},
 	{"internal/fault", nil, true, "the kinds of error import nothing, so that everybody can import them"},
 	{"internal/gate", []string{"internal/access", "internal/fault"}, true, "the kernel is read in one sitting: it asks everything else through its own small interfaces"},
+	{"internal/mask/*", []string{"internal/access", "internal/mask"}, true, "what hides values in documents is pure, and borrows nothing"},
 	{"internal/wire/wiretest", []string{"internal/access", "internal/fault", "internal/gate", "internal/wire", "internal/mask"}, false, "the conformance suite knows the contract, and no protocol"},
 	{"internal/wire/exchange", []string{"internal/access", "internal/fault", "internal/gate", "internal/wire", "internal/mask", "internal/mask/*"}, false, "what protocols of requests do alike, and no protocol"},
 	{"internal/wire", []string{"internal/access", "internal/fault", "internal/gate", "internal/mask"}, false, "the contract stands between protocols and the rest and knows neither; it hands on the pure library mask"},

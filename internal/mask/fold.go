@@ -58,6 +58,23 @@ func (f *folded) fold(v []byte) {
 	f.at = append(f.at, len(v))
 }
 
+// Invisible counts the bytes of characters without width, which a Scanner looks through.
+func Invisible(v []byte) int {
+	n := 0
+	for i := 0; i < len(v); {
+		if v[i] < utf8.RuneSelf {
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRune(v[i:])
+		if foldRune(r) == 0 {
+			n += size
+		}
+		i += size
+	}
+	return n
+}
+
 // foldRune returns the ASCII character that r stands for, 0 where r has no width, and r itself otherwise.
 func foldRune(r rune) rune {
 	switch {

@@ -149,7 +149,7 @@ func unite(spans []span) []span {
 		}
 		last.end = max(last.end, sp.end)
 		if last.mask != sp.mask {
-			both := harder(*last.mask, *sp.mask)
+			both := Stronger(*last.mask, *sp.mask)
 			last.mask = &both
 		}
 	}
@@ -166,7 +166,8 @@ func strength(m access.Mask) int {
 	return i
 }
 
-func harder(a, b access.Mask) access.Mask {
+// Stronger returns of two masks on one value the one that hides more; of two partial ones, one that keeps what both keep.
+func Stronger(a, b access.Mask) access.Mask {
 	switch sa, sb := strength(a), strength(b); {
 	case sb > sa:
 		return b

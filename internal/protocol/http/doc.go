@@ -1,0 +1,14 @@
+// Package http speaks HTTP to clients and backends, for the gate: each request is a login, a question and a round trip.
+//
+// Sources: RFC 9110 (semantics), RFC 9112 and 9113 (HTTP/1.1 and HTTP/2), RFC 3986 (URIs), RFC 8259 (JSON), RFC 6749 (OAuth
+// 2.0), the OpenAPI Specification 3.0 and 3.1.
+//
+// What was judged is what is sent: a request's path and query are read once, and sent in the one form that every reader
+// reads alike (TestAttackByPath, TestTargetsAreReadAlike). What could be read in two ways is refused, never repaired.
+//
+// Where to read what a request is:
+//
+//   - path.go, query.go (its target), template.go (paths with parameters), body.go (a body that is held), statement.go (what
+//     policy judges and a reviewer reads), verbs.go (the actions), openapi.go (a document's operations as actions)
+//   - header.go (what is passed on, both ways), inject.go (the backend's credential), echo.go (it never comes back)
+package http

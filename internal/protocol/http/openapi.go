@@ -1,0 +1,7 @@
+package http
+
+type openapi struct{}
+type operation struct{ action string }
+
+func (o *openapi) operation(asked, *document) (*operation, error) { return nil, nil }
+func (o *openapi) match([]string) (*template, []string)           { return nil, nil }

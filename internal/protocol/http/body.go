@@ -1,24 +1,17 @@
 package http
 
 import (
-	"encoding/json"
 	"fmt"
-	"math"
 	"mime"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
 )
 
-// Bounds on what is read of a body.
-const (
-	maxDepth    = 64    // of JSON
-	maxLiterals = 10000 // more of them are one literal: the whole body
-)
+// maxLiterals bounds the scalars of a body that are literals of their own: more of them are one, the whole body.
+const maxLiterals = 10000
 
 // document is a body that was read to be judged.
 type document struct {
@@ -103,165 +96,73 @@ func (d *document) literal(s access.Span, name string) {
 	}
 }
 
-// readJSON reads one JSON text.
+// readJSON reads one JSON text, as conditions read it.
 func readJSON(body []byte) (*document, error) {
-	if !utf8.Valid(body) || !json.Valid(body) {
-		return nil, refused("the body is not JSON")
-	}
-	w := jsonWalk{b: body, d: &document{}}
-	v, err := w.value(0, "")
+	v, err := access.ReadJSON(body)
 	if err != nil {
-		return nil, err
+		return nil, fault.Wrap(fault.Malformed, "http.readJSON", err, "refused: the body is not JSON that every reader reads alike (a name twice, also in another case, half a character, more than one value)")
 	}
-	w.d.value = v
-	w.d.shape = shape(v)
-	if len(w.d.literals) > maxLiterals {
+	d := &document{value: v, shape: shape(v)}
+	d.scan(body)
+	if len(d.literals) > maxLiterals {
 		all := []access.Span{{Start: 0, End: len(body)}}
-		w.d.literals = all
-		if len(w.d.secrets) > 0 {
-			w.d.secrets = all
+		d.literals = all
+		if len(d.secrets) > 0 {
+			d.secrets = all
 		}
 	}
-	return w.d, nil
+	return d, nil
 }
 
-// jsonWalk walks bytes that are known to be valid JSON.
-type jsonWalk struct {
-	b  []byte
-	at int
-	d  *document
-}
-
-// next skips white space and returns the byte after it.
-func (w *jsonWalk) next() byte {
-	for w.at < len(w.b) {
-		switch c := w.b[w.at]; c {
-		case ' ', '\t', '\r', '\n':
-			w.at++
+// scan finds the scalars in bytes that are known to be JSON. What is in a list has the name of the list.
+func (d *document) scan(b []byte) {
+	var within []string // the names of the members that the scan is inside of
+	name := ""
+	for i := 0; i < len(b); {
+		switch c := b[i]; {
+		case c == '{' || c == '[':
+			within = append(within, name)
+			i++
+		case c == '}' || c == ']':
+			name, within = within[len(within)-1], within[:len(within)-1]
+			i++
+		case c == '"':
+			end := stringEnd(b, i)
+			if nameFollowed(b, end) {
+				name = string(b[i+1 : end-1])
+			} else {
+				d.literal(access.Span{Start: i + 1, End: end - 1}, name)
+			}
+			i = end
+		case c == '-' || c >= '0' && c <= '9':
+			end := i
+			for end < len(b) && strings.IndexByte("+-.eE0123456789", b[end]) >= 0 {
+				end++
+			}
+			d.literal(access.Span{Start: i, End: end}, name)
+			i = end
 		default:
-			return c
+			i++
 		}
 	}
-	return 0
 }
 
-// value reads one value; name is that of the member that it is, or is below.
-func (w *jsonWalk) value(depth int, name string) (any, error) {
-	if depth > maxDepth {
-		return nil, refused("the body is nested deeper than %d levels", maxDepth)
-	}
-	start := w.next()
-	from := w.at
-	switch start {
-	case '{':
-		return w.object(depth)
-	case '[':
-		return w.array(depth, name)
-	case '"':
-		s, err := w.text()
-		if err == nil {
-			w.d.literal(access.Span{Start: from + 1, End: w.at - 1}, name)
+// stringEnd returns the index behind the string that begins at i.
+func stringEnd(b []byte, i int) int {
+	for i++; b[i] != '"'; i++ {
+		if b[i] == '\\' {
+			i++
 		}
-		return s, err
-	case 't':
-		w.at += 4
-		return true, nil
-	case 'n':
-		w.at += 4
-		return nil, nil
-	case 'f':
-		w.at += 5
-		return false, nil
 	}
-	for w.at < len(w.b) && strings.IndexByte("+-.eE0123456789", w.b[w.at]) >= 0 {
-		w.at++
-	}
-	w.d.literal(access.Span{Start: from, End: w.at}, name)
-	return number(string(w.b[from:w.at]))
+	return i + 1
 }
 
-// number reads a number: an integer where it is written as one and fits.
-func number(s string) (any, error) {
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return n, nil
+// nameFollowed reports whether what ends before i is the name of a member.
+func nameFollowed(b []byte, i int) bool {
+	for i < len(b) && strings.IndexByte(" \t\r\n", b[i]) >= 0 {
+		i++
 	}
-	f, err := strconv.ParseFloat(s, 64)
-	if err != nil || math.IsInf(f, 0) {
-		return nil, refused("the body holds a number that is too large")
-	}
-	return f, nil
-}
-
-// text reads a string. An escape of half a character is refused: readers differ in what they make of it.
-func (w *jsonWalk) text() (string, error) {
-	from := w.at
-	w.at++
-	escaped := false
-	for w.b[w.at] != '"' {
-		if w.b[w.at] == '\\' {
-			escaped = true
-			w.at++
-		}
-		w.at++
-	}
-	w.at++
-	if !escaped {
-		return string(w.b[from+1 : w.at-1]), nil
-	}
-	var s string
-	if err := json.Unmarshal(w.b[from:w.at], &s); err != nil {
-		return "", refused("the body is not JSON")
-	}
-	if strings.ContainsRune(s, utf8.RuneError) && strings.Contains(strings.ToLower(string(w.b[from:w.at])), `\ud`) {
-		return "", refused("the body holds half of a character's escape")
-	}
-	return s, nil
-}
-
-func (w *jsonWalk) object(depth int) (any, error) {
-	m, seen := map[string]any{}, map[string]bool{}
-	w.at++
-	for w.next() != '}' {
-		if w.b[w.at] == ',' {
-			w.at++
-			w.next()
-		}
-		name, err := w.text()
-		if err != nil {
-			return nil, err
-		}
-		if seen[fold(name)] {
-			return nil, refused("an object of the body has a name twice, or names that differ in case only: readers differ in which one counts")
-		}
-		if strings.IndexByte(name, 0) >= 0 {
-			return nil, refused("a name in the body holds a NUL")
-		}
-		seen[fold(name)] = true
-		w.next()
-		w.at++ // the colon
-		if m[name], err = w.value(depth+1, name); err != nil {
-			return nil, err
-		}
-	}
-	w.at++
-	return m, nil
-}
-
-func (w *jsonWalk) array(depth int, name string) (any, error) {
-	list := []any{}
-	w.at++
-	for w.next() != ']' {
-		if w.b[w.at] == ',' {
-			w.at++
-		}
-		v, err := w.value(depth+1, name)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, v)
-	}
-	w.at++
-	return list, nil
+	return i < len(b) && b[i] == ':'
 }
 
 // shape renders the names in a value, sorted, without any of its values.

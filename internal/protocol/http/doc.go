@@ -6,8 +6,9 @@
 // What was judged is what is sent: a request's path and query are read once, and sent in the one form that every reader
 // reads alike (TestAttackByPath, TestTargetsAreReadAlike). What could be read in two ways is refused, never repaired.
 //
-// Where to read what a request is:
+// A request names its connection by path (/c/<connection>/…) or by host, and carries the platform's token. Where to read:
 //
+//   - protocol.go (what the protocol is), relay.go (one request), answer.go (its answer)
 //   - path.go, query.go (its target), template.go (paths with parameters), body.go (a body that is held), statement.go (what
 //     policy judges and a reviewer reads), verbs.go (the actions), openapi.go (a document's operations as actions)
 //   - header.go (what is passed on, both ways), inject.go (the backend's credential), echo.go (it never comes back)

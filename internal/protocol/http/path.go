@@ -2,6 +2,7 @@ package http
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -243,13 +244,26 @@ func (t target) otherResource(connection string) (string, bool) {
 	return access.PathResource(connection, t.path+"/"), true
 }
 
-// uri is what the backend is sent, below the path of its own address.
-func (t target) uri(base string) string {
-	u := strings.TrimSuffix(base, "/") + t.sent
-	if len(t.query) > 0 {
-		u += "?" + t.query.String()
+// uri is what the backend is sent.
+func (t target) uri() string {
+	if len(t.query) == 0 {
+		return t.sent
 	}
-	return u
+	return t.sent + "?" + t.query.String()
+}
+
+// on writes the target into u, below the path of the backend's own address.
+func (t target) on(base string, u *url.URL) {
+	plain := make([]string, len(t.parts))
+	for i, part := range t.parts {
+		plain[i], _ = unescape(part) // names may be in lower case
+	}
+	u.Path = base + "/" + strings.Join(plain, "/")
+	if t.slash {
+		u.Path += "/"
+	}
+	u.RawPath = (&url.URL{Path: base}).EscapedPath() + t.sent
+	u.RawQuery = t.query.String()
 }
 
 func ambiguous(format string, args ...any) error {

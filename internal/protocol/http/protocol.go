@@ -1,8 +1,3 @@
-// Package http speaks HTTP/1.1 and HTTP/2 (RFC 9110, 9112, 9113) to clients and backends, for the gate.
-//
-// A request names its connection by path (/c/<connection>/…) or by host, and carries the platform's token. What is judged is its
-// method and its normalised path; what is sent is written anew from what was judged, with the backend's credential put in. Files
-// in reading order: protocol.go (what the protocol is), relay.go (one request), answer.go (its answer).
 package http
 
 import (
@@ -25,15 +20,16 @@ const name = "http"
 
 // New returns the protocol.
 func New(d wire.Deps) wire.Protocol {
-	p := &protocol{key: d.Mask, clock: d.Clock, buffers: new(exchange.Buffers)}
+	p := &protocol{key: d.Mask, clock: d.Clock, buffers: new(exchange.Buffers), endpoints: newEndpoints()}
 	return wire.Protocol{Name: name, Address: "127.0.0.1:8080", Verbs: verbs(), Exchange: p, Test: test, Understand: p.explain}
 }
 
 // protocol serves requests. It is safe for concurrent use.
 type protocol struct {
-	key     *mask.Key
-	clock   func() time.Time
-	buffers *exchange.Buffers
+	key       *mask.Key
+	clock     func() time.Time
+	buffers   *exchange.Buffers
+	endpoints *endpoints
 }
 
 // Claim implements wire.Exchanger.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gatehouse/internal/access"
+	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
 	"gatehouse/internal/wire"
 	"gatehouse/internal/wire/exchange"
@@ -26,7 +27,10 @@ type visit struct {
 	x    *gate.Exchange
 	conn *access.Connection
 	base access.Endpoint
+	raw  string // the target as the client wrote it, behind what names the connection
+	e    *endpoint
 	t    target
+	j    judged
 	body *exchange.Body
 	all  io.ReadCloser
 }
@@ -38,14 +42,23 @@ func (p *protocol) Serve(w http.ResponseWriter, r *http.Request, x *gate.Exchang
 	if err := v.read(hello.Domain); err != nil {
 		return x.RefuseText(err, len(r.RequestURI))
 	}
-	if looked, err := exchange.Look(w, r, x, v.t.raw); looked {
+	if looked, err := exchange.Look(w, r, x, v.raw); looked {
 		return err
 	}
-	h := x.Judge(v.statement())
+	if err := v.understand(); err != nil {
+		return x.RefuseText(err, len(r.RequestURI))
+	}
+	h := x.Judge(v.j.statement)
 	if err := v.hold(h); err != nil {
 		return x.Refuse(h, nil, err)
 	}
-	ask := gate.Request{Sent: v.sent(), Return: back}
+	if v.body != nil { // what the body says is known now
+		if err := v.understand(); err != nil {
+			return x.Refuse(h, nil, err)
+		}
+		h = x.Judge(v.j.statement)
+	}
+	ask := gate.Request{Sent: v.j.sent, Return: back}
 	if v.body != nil {
 		ask.Exact = v.body.Held
 	}
@@ -54,6 +67,34 @@ func (p *protocol) Serve(w http.ResponseWriter, r *http.Request, x *gate.Exchang
 		return err
 	}
 	return v.answer(permit)
+}
+
+// read finds out what the request is for.
+func (v *visit) read(domain string) error {
+	v.conn = v.x.Connection()
+	base, err := access.ParseEndpoint(v.conn.Address)
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, "http.read", err, "the address of connection %s cannot be read", v.conn.Name)
+	}
+	v.base = base
+	_, v.raw, err = exchange.Route(v.r, domain)
+	return err
+}
+
+// understand turns the request, as far as it is known, into what is judged.
+func (v *visit) understand() (err error) {
+	if v.e, err = v.p.endpoints.of(v.conn); err != nil {
+		return err
+	}
+	if v.t, err = normalise(v.raw, v.e.ignoreCase); err != nil {
+		return err
+	}
+	a := asked{method: v.r.Method, target: v.t, header: v.r.Header, upgrade: v.r.Header.Get("Upgrade") != "", size: v.r.ContentLength}
+	if v.body != nil && v.body.Whole {
+		a.held, a.body, a.size = true, v.body.Held, int64(len(v.body.Held))
+	}
+	v.j, err = v.e.understand(a)
+	return err
 }
 
 // hold reads the body where the decision needs it.
@@ -80,7 +121,7 @@ func (v *visit) outgoing() gate.Outgoing {
 	u := v.base.URL()
 	out := gate.Outgoing{Method: v.r.Method, URL: &url.URL{Scheme: u.Scheme, Host: u.Host}, Header: v.r.Header.Clone(),
 		Trailer: v.r.Trailer, Length: v.r.ContentLength}
-	out.URL.Path, out.URL.RawPath, out.URL.RawQuery = v.t.on(v.base.Base)
+	v.t.on(v.base.Base, out.URL)
 	switch {
 	case v.body != nil && v.body.Whole:
 		out.Body = v.body.Held

@@ -3,7 +3,7 @@ package http
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	nethttp "net/http"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,12 +17,13 @@ const maxNormal = 1 << 10
 
 // asked is a request, as far as it is judged.
 type asked struct {
-	method string
-	target target
-	header nethttp.Header // clean: what the backend is sent of the client's
-	size   int64          // bytes of the body; below 0 where not known beforehand
-	held   bool           // body is the whole of it
-	body   []byte
+	method  string
+	target  target
+	header  http.Header // clean: what the backend is sent of the client's
+	upgrade bool        // the client asks for another protocol on its connection
+	size    int64       // bytes of the body; below 0 where not known beforehand
+	held    bool        // body is the whole of it
+	body    []byte
 }
 
 // judged is a request that was understood.
@@ -30,14 +31,6 @@ type judged struct {
 	statement *access.Statement
 	sent      *access.Sent
 	operation *operation // of the attached document; nil where there is none
-}
-
-// endpoint is what a connection says about the requests that it takes, compiled. It is immutable.
-type endpoint struct {
-	connection string
-	ignoreCase bool
-	paths      *templates
-	api        *openapi
 }
 
 // understand turns a request into what policy judges. Text is what a reviewer reads: the request line as it is sent, the
@@ -81,7 +74,7 @@ func (e *endpoint) act(st *access.Statement, a asked, media string, op *operatio
 	verb := verbOf(a.method)
 	names := []string{prefix + verb}
 	switch {
-	case verb == "Get" && upgrades(a.header):
+	case verb == "Get" && a.upgrade:
 		names = []string{prefix + verbUpgrade, prefix + verb}
 	case verb == "Post" && isGRPC(media):
 		names = []string{prefix + verbCall, prefix + verb}
@@ -106,9 +99,6 @@ func (e *endpoint) act(st *access.Statement, a asked, media string, op *operatio
 func isGRPC(media string) bool {
 	return media == "application/grpc" || strings.HasPrefix(media, "application/grpc+")
 }
-
-// upgrades reports whether a request asks for another protocol on its connection.
-func upgrades(h nethttp.Header) bool { return h.Get("Upgrade") != "" }
 
 // checkMethod refuses methods that are no requests to a resource, and what is no method.
 func (e *endpoint) checkMethod(a asked) error {
@@ -325,7 +315,7 @@ func quiet(name string) bool {
 func (w *writer) body() {
 	switch b := w.a.body; {
 	case !w.a.held && w.a.size != 0:
-		w.text.WriteString("\n\n[a body that was not held]")
+		w.text.WriteString("\n\n[a body that is not held]")
 	case len(b) == 0:
 	case !utf8.Valid(b) || slices.Contains(b, 0):
 		sum := sha256.Sum256(b)

@@ -3,7 +3,7 @@ package http
 import "gatehouse/internal/wire"
 
 // prefix is what the names of this protocol's own actions begin with.
-const prefix = "http:"
+const prefix = name + ":"
 
 // The verbs that are not a method of their own.
 const (

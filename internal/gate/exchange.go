@@ -90,7 +90,6 @@ type Exchange struct {
 	judged *http.Request // what the permit is for
 	permit Permit
 	sent   *counted
-	origin *origin
 }
 
 // Leave gives the gate back. An action without an outcome is cancelled.

@@ -31,6 +31,11 @@ type desk struct {
 	spent  []string
 	given  bool // what is asked for was approved before
 
+	filing access.ApprovalState // in which state what is asked for is found; "" files it
+
+	leased    int // times that the vault was asked
+	failLease error
+
 	backend net.Conn // the backend's own end
 	client  net.Conn // the client's own end
 }
@@ -90,6 +95,9 @@ func (d *desk) Request(_ context.Context, a access.Approval) (access.Approval, e
 	if a.ID = "a1"; d.given {
 		a.State = access.ApprovalApproved
 	}
+	if d.filing != "" {
+		a.State = d.filing
+	}
 	d.filed = append(d.filed, a)
 	return a, nil
 }
@@ -117,7 +125,11 @@ func (d *desk) Spend(_ context.Context, id, digest, principal string) error {
 	return nil
 }
 
-func (*desk) Lease(context.Context, access.Credential) (access.Secret, error) {
+func (d *desk) Lease(context.Context, access.Credential) (access.Secret, error) {
+	d.leased++
+	if d.failLease != nil {
+		return access.Secret{}, d.failLease
+	}
 	return access.NewSecret([]byte("backend-password")), nil
 }
 

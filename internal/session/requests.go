@@ -2,6 +2,7 @@ package session
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -23,8 +24,12 @@ type Requests struct {
 	s     *Server
 	p     wire.Protocol
 	h     wire.Hello
+	tls   *tls.Config // nil where nobody comes with TLS
 	http  *http.Server
 	conns *handover
+
+	draining sync.Once
+	over     chan struct{} // closed when Run is
 }
 
 // Bounds on what a client may send before it is known, and how long it may be silent between two requests.
@@ -37,7 +42,11 @@ const (
 
 // Requests returns the server of a protocol's listener. Run must run while Serve is called.
 func (s *Server) Requests(p wire.Protocol, h wire.Hello) *Requests {
-	q := &Requests{s: s, p: p, h: h, conns: newHandover()}
+	q := &Requests{s: s, p: p, h: h, conns: newHandover(), over: make(chan struct{})}
+	if h.TLS != nil {
+		q.tls = h.TLS.Clone()
+		q.tls.NextProtos = []string{"h2", "http/1.1"}
+	}
 	idle := s.o.Idle
 	if idle <= 0 {
 		idle = keepAlive
@@ -63,6 +72,8 @@ func (q *Requests) Run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() { _ = q.http.Close() })
 	defer stop()
 	_ = q.http.Serve(q.conns)
+	<-ctx.Done() // a drain closes the listener, and what is under way goes on
+	close(q.over)
 }
 
 // Serve runs one client connection to its end.
@@ -74,7 +85,7 @@ func (q *Requests) Serve(ctx context.Context, conn net.Conn) {
 	defer q.s.leave(me)
 	defer v.gone()
 	q.s.watch(me, q.drain)
-	stop := context.AfterFunc(ctx, func() { _ = v.Close() })
+	stop := context.AfterFunc(ctx, v.end)
 	defer stop()
 	client, err := q.secure(v)
 	if err != nil || !q.conns.give(client) {
@@ -86,15 +97,20 @@ func (q *Requests) Serve(ctx context.Context, conn net.Conn) {
 
 // drain lets requests that are under way end, and takes no more.
 func (q *Requests) drain() {
-	go func() { _ = q.http.Shutdown(context.Background()) }()
+	q.draining.Do(func() {
+		ctx, end := context.WithCancel(context.Background())
+		go func() {
+			<-q.over
+			end()
+		}()
+		go func() { _ = q.http.Shutdown(ctx) }()
+	})
 }
 
 // secure puts TLS on a client's connection. One in clear is taken where the listener may, and told so by net/http elsewhere.
 func (q *Requests) secure(v *visitor) (net.Conn, error) {
-	conf := q.h.TLS.Clone()
-	conf.NextProtos = []string{"h2", "http/1.1"}
 	if !q.h.Plaintext {
-		return tls.Server(v, conf), nil
+		return tls.Server(v, q.tls), nil
 	}
 	_ = v.SetReadDeadline(q.s.o.Gate.Clock().Add(q.s.o.Login))
 	v.peeked = bufio.NewReaderSize(v.Conn, 16)
@@ -104,8 +120,8 @@ func (q *Requests) secure(v *visitor) (net.Conn, error) {
 	}
 	_ = v.SetReadDeadline(time.Time{})
 	const handshake = 0x16 // RFC 8446, section 5.1: a record of type handshake
-	if first[0] == handshake {
-		return tls.Server(v, conf), nil
+	if first[0] == handshake && q.tls != nil {
+		return tls.Server(v, q.tls), nil
 	}
 	return v, nil
 }
@@ -129,9 +145,9 @@ func (q *Requests) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (q *Requests) serve(w *answer, r *http.Request, v *visitor) error {
-	if v.full != nil {
+	if v.full != nil || v.ctx.Err() != nil {
 		w.Header().Set("Connection", "close")
-		return v.full
+		return cmp.Or(v.full, context.Cause(v.ctx))
 	}
 	claim, err := q.p.Exchange.Claim(r, q.h)
 	if err != nil {
@@ -158,6 +174,7 @@ func (q *Requests) serve(w *answer, r *http.Request, v *visitor) error {
 		v.forget(visit, err)
 	}
 	if err != nil && ctx.Err() != nil {
+		w.Header().Set("Connection", "close")
 		err = context.Cause(ctx)
 	}
 	return err
@@ -230,6 +247,17 @@ func (v *visitor) Close() error {
 	err := v.Conn.Close()
 	v.once.Do(func() { close(v.over) })
 	return err
+}
+
+// end gives requests that are under way a moment to say why they end.
+func (v *visitor) end() {
+	timer := time.NewTimer(refusalTime)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-v.over:
+	}
+	_ = v.Close()
 }
 
 // visit returns the session of a principal on a connection, which the first request opens.

@@ -11,7 +11,7 @@ import (
 
 // The headers of the gateway's own. None is ever sent to a backend.
 const (
-	HeaderToken    = "X-Gatehouse-Token"
+	HeaderToken    = "X-Gatehouse-Token" // #nosec G101 -- the name of a header
 	HeaderApproval = "Gatehouse-Approval"
 )
 

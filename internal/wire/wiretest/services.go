@@ -165,10 +165,20 @@ func newApproving() *approving {
 func (a *approving) Request(_ context.Context, r access.Approval) (access.Approval, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if r.Reuse && a.last.Reuse && a.last.Digest == r.Digest && a.last.Principal == r.Principal && a.spent != a.n {
+		return a.last, nil
+	}
 	a.n++
 	r.ID = "a" + strconv.Itoa(a.n)
 	a.last = r
 	return r, nil
+}
+
+// settle answers what was asked for last.
+func (a *approving) settle(state access.ApprovalState) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.last.State = state
 }
 
 // Get implements gate.Approvals.
@@ -232,8 +242,7 @@ func (i identity) Verify(_ context.Context, token access.Secret) (*access.Princi
 	if string(token.Reveal()) != goodToken {
 		return nil, fault.New(fault.Unauthenticated, "wiretest", "the signature is wrong")
 	}
-	return &access.Principal{Issuer: "https://issuer.example", Subject: "fn", Kind: access.Workload,
-		Claims: map[string]any{"sub": "fn"}, Expires: i.w.s.Clock().Add(3600e9)}, nil
+	return i.w.principal, nil
 }
 
 func digest(connection, principal, text string, params []any) string {

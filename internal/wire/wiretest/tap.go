@@ -12,11 +12,12 @@ import (
 type tap struct {
 	address string
 
-	mu    sync.Mutex
-	total int
-	got   int // bytes that were read from backends
-	lines []*line
-	chop  int // bytes that a read of the backend's answers returns at most; 0 is no limit
+	mu     sync.Mutex
+	total  int
+	got    int // bytes that were read from backends
+	lines  []*line
+	broken bool // no backend can be reached any more
+	chop   int  // bytes that a read of the backend's answers returns at most; 0 is no limit
 }
 
 // line is one connection to the backend.
@@ -33,6 +34,12 @@ type line struct {
 type write struct{ at, total int }
 
 func (p *tap) dial(ctx context.Context, network, _ string) (net.Conn, error) {
+	p.mu.Lock()
+	broken := p.broken
+	p.mu.Unlock()
+	if broken {
+		return nil, net.ErrClosed
+	}
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, network, p.address)
 	if err != nil {
@@ -68,6 +75,17 @@ func (l *line) Read(b []byte) (int, error) {
 	l.tap.got += n
 	l.tap.mu.Unlock()
 	return n, err
+}
+
+// breakLines ends every connection to the backend, and lets no other begin.
+func (p *tap) breakLines() {
+	p.mu.Lock()
+	p.broken = true
+	lines := p.lines
+	p.mu.Unlock()
+	for _, l := range lines {
+		_ = l.Close()
+	}
 }
 
 // received is how much backends have said.

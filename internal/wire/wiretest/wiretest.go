@@ -1,4 +1,4 @@
-// Package wiretest is the conformance suite that every stream protocol passes. It knows no protocol: a protocol's folder
+// Package wiretest is the conformance suite that every protocol passes: Run for streams, RunRequests for requests and answers. It knows no protocol: a protocol's folder
 // describes itself as a Suite (its login, a request, how an answer is read, the states that a session can be in) and Run
 // attacks the promises of the gate through the real server, the real gate and a real backend.
 //

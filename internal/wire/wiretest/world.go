@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
 	"gatehouse/internal/wire"
@@ -35,6 +36,7 @@ type world struct {
 	tap       *tap
 	pools     *gate.Pools
 	protocol  wire.Protocol
+	principal *access.Principal // whom the good token names
 	serve     func(context.Context, net.Conn, wire.Protocol, wire.Hello)
 
 	marks  int
@@ -46,6 +48,8 @@ func newWorld(t *testing.T, s *Suite) *world {
 	t.Helper()
 	conn := s.Connection
 	w := &world{t: t, s: s, approvals: newApproving(), tap: &tap{address: conn.Address}, pools: gate.NewPools(s.Clock), protocol: s.Protocol()}
+	w.principal = &access.Principal{Issuer: "https://issuer.example", Subject: "fn", Kind: access.Workload,
+		Claims: map[string]any{"sub": "fn"}, Expires: s.Clock().Add(time.Hour)}
 	conn.Address = nowhere
 	w.authority = &authority{version: 1, conn: conn}
 	w.recorder = &recorder{sent: w.tap.sent}

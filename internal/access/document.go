@@ -69,7 +69,7 @@ type HTTPOptions struct {
 	MaxBody      int               `json:"max_body,omitempty"`      // bytes of a request's body that are held to be judged; default 1 MiB. What is larger is unknown to conditions
 	Host         string            `json:"host,omitempty"`          // the Host that the backend is sent; default its address
 	KeepPrefix   bool              `json:"keep_prefix,omitempty"`   // tell the backend the path before its own, in X-Forwarded-Prefix
-	Headers      map[string]string `json:"headers,omitempty"`       // headers that every request is sent with, whatever the client says
+	Headers      map[string]string `json:"headers,omitempty"`       // headers that every request is sent with, whatever the client says. They are shown with the document: a secret goes into credential
 	WebSocket    bool              `json:"websocket,omitempty"`     // let clients upgrade to WebSocket: text frames are inspected, others counted
 	Descriptors  string            `json:"descriptors,omitempty"`   // a file with a Protocol Buffers FileDescriptorSet: gRPC messages are read by it
 	Reflection   bool              `json:"reflection,omitempty"`    // ask the backend's gRPC server reflection for the same
@@ -185,7 +185,7 @@ type PolicyStatement struct {
 	Reviewers []string  `json:"reviewers,omitempty"` // approve: roles; empty means the operator
 	Expires   Duration  `json:"expires,omitempty"`   // approve: how long it waits; default 15m, at most 24h
 	Reuse     bool      `json:"reuse,omitempty"`     // approve: the approval outlives the client, for the same principal and text
-	Detect    []string  `json:"detect,omitempty"`    // mask: detectors
+	Detect    []string  `json:"detect,omitempty"`    // mask: detectors, in all values, or in the documents of the resources where it names some (a connection without documents hides what they find everywhere)
 	With      *MaskWith `json:"with,omitempty"`      // mask: how; default redact
 	Fields    []string  `json:"fields,omitempty"`    // mask: paths inside the documents (bodies, messages, items) of the resources, such as $.customers[*].email or **.ssn
 	Headers   []string  `json:"headers,omitempty"`   // mask: headers of the messages of the resources

@@ -119,6 +119,11 @@ func (p *documentParser) accept(n *node, kind string) {
 		p.refuse(n.pos, "this %s cannot be read: %v", kind, err)
 		return
 	}
+	if c, ok := doc.(*access.Connection); ok {
+		for _, w := range wrongConnection(c) {
+			p.refuse(n.at(w.path), "%s %s", w.path, w.say)
+		}
+	}
 	id := [2]string{kind, doc.DocName()}
 	if first, twice := p.seen[id]; twice {
 		p.refuse(n.pos, "%s %q is in this file twice, first in line %d: keep one", kind, doc.DocName(), first.line)

@@ -7,6 +7,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -74,6 +75,9 @@ const (
 	durationPattern = `^(0|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$`
 	sizePattern     = `^[0-9]{1,9}(B|KiB|MiB|GiB)$`
 	hostPattern     = `^[A-Za-z0-9.:_-]{1,253}$`
+	urlPattern      = `^https?://[^\s]+$`
+	tokenPattern    = "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$"
+	regionPattern   = `^[a-z]{2,8}(-[a-z]+)+-[0-9]{1,2}$`
 )
 
 func num(n int64) *int64 { return &n }
@@ -89,7 +93,10 @@ func rules() map[string]func(*schema) {
 	from := func(low, high int64) func(*schema) {
 		return func(s *schema) { s.Minimum, s.Maximum = num(low), num(high) }
 	}
-	return map[string]func(*schema){
+	url := func(s *schema) { s.Pattern = urlPattern }
+	pattern := func(p string) func(*schema) { return func(s *schema) { s.Pattern = p } }
+	all := requestRules(words, each, from, pattern)
+	maps.Copy(all, map[string]func(*schema){
 		"Connection.Name": name, "Role.Name": name, "Policy.Name": name, "Issuer.Name": name,
 		"Connection.Type": filled, "Connection.Address": filled,
 		"Connection.Guardrails":    each(name),
@@ -102,7 +109,7 @@ func rules() map[string]func(*schema) {
 		"BackendPool.MaxBackends":  from(0, 100_000), "BackendPool.MaxPinned": from(0, 100_000),
 		"Connection.HoldInTransaction": words("refuse", "hold"), "Connection.MaxHeldTransactions": from(0, 10_000),
 		"BackendTLS.Mode":         words("verify-full", "verify-ca", "require", "disable"),
-		"Credential.Secret":       func(s *schema) { s.Pattern = secretPattern },
+		"Credential.Secret":       pattern(secretPattern),
 		"Credential.Env":          env,
 		"Role.Bind":               some,
 		"Role.Policies":           each(name),
@@ -114,12 +121,12 @@ func rules() map[string]func(*schema) {
 		"PartialWith.KeepFirst": from(0, 1000), "PartialWith.KeepLast": from(0, 1000),
 		"LookupBudget.Count": from(1, 1_000_000), "ResultBudget.Rows": from(0, 1<<50), "ResultBudget.Bytes": from(0, 1<<50),
 		"TruncateWith.To":   words("month", "year"),
-		"Issuer.URL":        func(s *schema) { s.Pattern = `^https?://[^\s]+$` },
+		"Issuer.URL":        url,
 		"Issuer.Audiences":  func(s *schema) { some(s); filled(s.Items) },
 		"Issuer.Algorithms": each(words("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")),
 		"Issuer.Kind":       words("workload", "person"),
 
-		"Server.State": filled, "Server.ServerNames": each(func(s *schema) { s.Pattern = hostPattern }),
+		"Server.State": filled, "Server.ServerNames": each(pattern(hostPattern)),
 		"Server.LogLevel":   words("debug", "info", "warn", "error"),
 		"Listener.Protocol": filled, "Listener.Address": filled, "API.Address": filled,
 		"Proxy.Trusted":      func(s *schema) { some(s); filled(s.Items) },
@@ -127,6 +134,32 @@ func rules() map[string]func(*schema) {
 		"Audit.Mode":           words(AuditFast, AuditStrict),
 		"Approvals.MaxPending": from(1, 1_000_000), "Approvals.MaxPerPrincipal": from(1, 1_000_000),
 		"VaultKey.File": filled, "VaultKey.Env": env, "VaultKey.PassphraseEnv": env,
+	})
+	return all
+}
+
+// requestRules are the rules of connections of requests, and of masks inside of their documents.
+func requestRules(words func(...string) func(*schema), each func(func(*schema)) func(*schema), from func(low, high int64) func(*schema),
+	pattern func(string) func(*schema),
+) map[string]func(*schema) {
+	filled := func(s *schema) { s.MinLength = 1 }
+	return map[string]func(*schema){
+		"PolicyStatement.In": words("response", "request", "both"), "PolicyStatement.Fields": each(filled),
+		"PolicyStatement.Headers": each(pattern(tokenPattern)),
+
+		"HTTPOptions.Protocols": each(words("h2", "http/1.1", "h2c")), "HTTPOptions.Paths": each(pattern(`^/[^\s]*$`)),
+		"HTTPOptions.MaxBody": from(1, 1<<26), "HTTPOptions.MaxBackends": from(1, 100_000), "HTTPOptions.Host": pattern(hostPattern),
+		"HTTPOptions.OpenAPI": filled, "HTTPOptions.OpenAPIFile": filled, "HTTPOptions.Descriptors": filled,
+
+		"Injection.As": words("bearer", "basic", "header", "query", "oauth2", "hmac", "none"), "Injection.Name": filled,
+		"Injection.TokenURL": pattern(urlPattern), "Injection.Scopes": each(filled), "Injection.Algorithm": words("sha256", "sha384", "sha512"),
+		"Injection.Encoding": words("hex", "base64"), "Injection.Template": filled, "Injection.TimeName": pattern(tokenPattern),
+
+		"AWSOptions.Account": pattern(`^[0-9]{12}$`), "AWSOptions.Region": pattern(regionPattern), "AWSOptions.Regions": each(pattern(regionPattern)),
+		"AWSOptions.Partition": words(strings.Fields("aws aws-cn aws-us-gov")...), "AWSOptions.Presigned": words("refuse", "allow"),
+		"AWSOptions.Unsigned": words("allow", "refuse"), "AWSOptions.Models": filled,
+		"AWSRole.ARN":        pattern(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}$`),
+		"AWSRole.ExternalID": pattern(`^[A-Za-z0-9+=,.@:/_-]{2,}$`), "AWSRole.TokenFile": filled, "AWSRole.STS": pattern(urlPattern),
 	}
 }
 

@@ -1,5 +1,5 @@
 # Every word here means the same on a laptop and in CI (.ci/run). Each target does its own set-up.
-.PHONY: check build test race lint fmt fmt-check archtest generate generate-check demo bench bench-short bypass clients mutants fuzz crash regress release clean setup help
+.PHONY: check build test race lint fmt fmt-check archtest generate generate-check aws-models demo bench bench-short bypass clients mutants fuzz crash regress release clean setup help
 .DEFAULT_GOAL := check
 
 GO       ?= go
@@ -45,6 +45,10 @@ generate: setup ## everything that is generated and committed
 generate-check: generate ## fails where generated code is not current
 	git diff --exit-code
 	@new=$$(git ls-files --others --exclude-standard); test -z "$$new" || { echo "generated, but not committed:"; echo "$$new"; exit 1; }
+
+aws-models: ## the table of AWS services, from botocore's published descriptions (BOTOCORE=folder of its data)
+	$(GO) run ./scripts/awsmodels -from "$${BOTOCORE:-$$(python3 -c 'import botocore, os; print(os.path.join(os.path.dirname(botocore.__file__), "data"))')}" \
+		-to internal/protocol/aws/models/services.txt.gz
 
 demo: build ## the story, told with the real psql against a real PostgreSQL (DEMO_EXIT=1 ends by itself)
 	@$(GO) run ./demo -gatehouse bin/gatehouse

@@ -196,7 +196,7 @@ func row(w *bytes.Buffer, cells ...string) {
 	w.WriteByte('\n')
 }
 
-// flags says what stands in the bodies: i and o where the input and the output are bytes, e where either is a stream of
+// flags says what stands in the bodies: i and o where the input and the output are bytes, e and s where they are streams of
 // events, n where the call needs no credentials.
 func (s *service) flags(o operation) string {
 	in, out := s.payload(o.Input), s.payload(o.Output)
@@ -205,7 +205,7 @@ func (s *service) flags(o operation) string {
 		on   bool
 		name byte
 	}{
-		{in == "bytes", 'i'}, {out == "bytes", 'o'}, {in == "events" || out == "events", 'e'},
+		{in == "bytes", 'i'}, {out == "bytes", 'o'}, {in == "events", 'e'}, {out == "events", 's'},
 		{o.AuthType == "none" || slices.Equal(o.Auth, []string{"smithy.api#noAuth"}), 'n'},
 	} {
 		if flag.on {

@@ -3,7 +3,6 @@ package aws
 import (
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"math"
 	"strconv"
@@ -11,7 +10,7 @@ import (
 )
 
 // decodeCBOR reads what Smithy's RPC sends: RFC 8949 with text for the names of members. It gives what JSON would: bytes in
-// base64, numbers as they would be written.
+// base64.
 func decodeCBOR(body []byte) (map[string]any, error) {
 	if len(body) == 0 {
 		return map[string]any{}, nil
@@ -95,12 +94,12 @@ func (c *cborReader) value(depth int) (any, error) {
 	}
 	switch major {
 	case cborUint:
-		return json.Number(strconv.FormatUint(n, 10)), nil
+		return number(strconv.FormatUint(n, 10))
 	case cborNegative:
 		if n >= 1<<63 {
 			return nil, errCBOR
 		}
-		return json.Number(strconv.FormatInt(-1-int64(n), 10)), nil
+		return -1 - int64(n), nil
 	case cborBytes:
 		b, err := c.text(major, n)
 		return base64.StdEncoding.EncodeToString(b), err
@@ -217,7 +216,7 @@ func simple(small byte, n uint64) (any, error) {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return strconv.FormatFloat(f, 'g', -1, 64), nil
 	}
-	return json.Number(strconv.FormatFloat(f, 'g', -1, 64)), nil
+	return f, nil
 }
 
 // half reads a 16-bit floating point number.

@@ -21,8 +21,8 @@ const (
 
 var errAmbiguous = errors.New("it can be read in two ways")
 
-// decodeJSON reads an object as every reader reads it: members that stand twice, and what is no JSON, are refused. Numbers
-// stay as they are written.
+// decodeJSON reads an object as every reader reads it: members that stand twice, and what is no JSON, are refused. Names that
+// differ in case only are two names here, as they are to every service.
 func decodeJSON(body []byte) (map[string]any, error) {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return map[string]any{}, nil
@@ -85,7 +85,22 @@ func decodeValue(d *json.Decoder, depth int, left *int) (any, error) {
 		_, err := d.Token()
 		return list, err
 	}
+	if n, ok := t.(json.Number); ok {
+		return number(n.String())
+	}
 	return t, nil
+}
+
+// number is a number as conditions read it.
+func number(text string) (any, error) {
+	if i, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return i, nil
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return nil, errAmbiguous
+	}
+	return f, nil
 }
 
 // decodeForm reads a form, with the numbered members that stand for lists: Entry.1.Id, Entries.member.1.Id.

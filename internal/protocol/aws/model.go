@@ -72,7 +72,8 @@ type operation struct {
 	hostPrefix string
 	input      bool // the body is bytes, not parameters
 	output     bool // so is the answer's
-	events     bool // either is a stream of events
+	events     bool // the body is a stream of events
+	stream     bool // the answer is
 	noAuth     bool
 	must       []string // query parameters without which it is another operation
 	may        []string // other query parameters
@@ -187,7 +188,7 @@ func newOperation(s *service, at func(int) string) (*operation, error) {
 	o := &operation{
 		service: s, name: at(0), method: at(1), hostPrefix: at(4),
 		input: strings.Contains(flags, "i"), output: strings.Contains(flags, "o"),
-		events: strings.Contains(flags, "e"), noAuth: strings.Contains(flags, "n"),
+		events: strings.Contains(flags, "e"), stream: strings.Contains(flags, "s"), noAuth: strings.Contains(flags, "n"),
 	}
 	for _, place := range strings.Fields(at(5)) {
 		switch {

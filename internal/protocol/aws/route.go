@@ -26,14 +26,15 @@ type head struct {
 
 // routed is a request whose service is known, and whose operation is, or will be once the body is read.
 type routed struct {
-	scope     scope
-	service   *service
-	operation *operation        // nil: not understood
-	dialect   dialect           // "" where not understood
-	labels    map[string]string // parameters in the path, decoded once
-	query     url.Values        // what the client says there, without what signs it
-	form      bool              // the operation stands in the body
-	path      string            // where a Query request is sent; "/" but for queues named by their path
+	head
+	scope      scope
+	service    *service
+	operation  *operation        // nil: not understood
+	dialect    dialect           // "" where not understood
+	labels     map[string]string // parameters in the path, decoded once
+	query      url.Values        // what the client says there, without what signs it
+	form       bool              // the operation stands in the body
+	candidates []*service        // that are signed for as this one is
 }
 
 // route finds the service and the operation of a request, by its scope and by its shape, which must agree.
@@ -46,7 +47,13 @@ func (m *models) route(h head) (*routed, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &routed{scope: sc, query: unsigned(query), path: h.Path}
+	r := &routed{head: h, scope: sc, query: unsigned(query)}
+	if sc.Presigned {
+		if err := r.hoist(); err != nil {
+			return nil, err
+		}
+		h = r.head
+	}
 	if err := checkPath(h.Path); err != nil {
 		return nil, err
 	}
@@ -54,7 +61,7 @@ func (m *models) route(h head) (*routed, error) {
 	if len(services) == 0 {
 		return r, nil
 	}
-	r.service = services[0]
+	r.service, r.candidates = services[0], services
 	targets := h.Header.Values("X-Amz-Target")
 	protocol := h.Header.Values("Smithy-Protocol")
 	switch {
@@ -111,6 +118,22 @@ func unsigned(query url.Values) url.Values {
 		}
 	}
 	return out
+}
+
+// hoist moves headers out of the query of a presigned URL: services read them there as they would elsewhere.
+func (r *routed) hoist() error {
+	r.Header = r.Header.Clone()
+	for name, values := range r.query {
+		if !strings.HasPrefix(strings.ToLower(name), "x-amz-") {
+			continue
+		}
+		if len(values) != 1 || len(r.Header.Values(name)) > 0 {
+			return malformed("%s stands twice", name)
+		}
+		r.Header.Set(name, values[0])
+		delete(r.query, name)
+	}
+	return nil
 }
 
 // checkPath refuses what a backend, or what stands before it, could read in another way than it is judged.
@@ -205,7 +228,7 @@ func (r *routed) named(services []*service, form url.Values) error {
 	for _, s := range services {
 		if o := s.operations[form.Get("Action")]; o != nil && s.version == form.Get("Version") {
 			for _, d := range [...]dialect{dialectQuery, dialectEC2} {
-				if s.speaks(d) && (r.path == "/" || s.id == "sqs") {
+				if s.speaks(d) && (r.Path == "/" || s.id == "sqs") {
 					r.service, r.operation, r.dialect = s, o, d
 					return nil
 				}

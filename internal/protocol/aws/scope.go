@@ -68,7 +68,7 @@ func scopeOfHeader(h http.Header, authorization string) (scope, error) {
 	}
 	s, err := parseScope(algorithm, credential, h.Values("X-Amz-Region-Set"))
 	if err == nil && len(tokens) == 1 {
-		s.Token = access.Secret(tokens[0])
+		s.Token = access.NewSecret([]byte(tokens[0]))
 	}
 	return s, err
 }
@@ -99,7 +99,7 @@ func scopeOfQuery(query url.Values) (scope, error) {
 		regions = []string{v[3]}
 	}
 	s, err := parseScope(v[0], v[1], regions)
-	s.Presigned, s.Token = true, access.Secret(v[2])
+	s.Presigned, s.Token = true, access.NewSecret([]byte(v[2]))
 	return s, err
 }
 

@@ -160,7 +160,7 @@ func (m *mentioned) update(text string, aliases map[string]any) {
 	flush(len(tokens))
 }
 
-// lexExpression cuts an expression of DynamoDB into names, placeholders, numbers and signs.
+// lexExpression cuts an expression of DynamoDB into names, aliases, numbers and signs.
 func lexExpression(s string) ([]string, error) {
 	if len(s) > 64<<10 {
 		return nil, malformed("an expression is too long")
@@ -177,7 +177,7 @@ func lexExpression(s string) ([]string, error) {
 			for i++; i < len(s) && (nameByte(s[i]) || s[i] >= '0' && s[i] <= '9' || (c == '#' || c == ':') && s[i] == '-'); i++ {
 			}
 			if i == start+1 && !nameByte(c) {
-				return nil, malformed("an expression has a placeholder without a name")
+				return nil, malformed("an expression has # or : without a name")
 			}
 		case c >= '0' && c <= '9':
 			for i < len(s) && s[i] >= '0' && s[i] <= '9' {

@@ -6,7 +6,7 @@ import (
 )
 
 // TestMasking: no attack tells masked values apart, or brings one out, whatever else its role may do. Each attack is shown to
-// work around the gateway first.
+// work around the gateway first. With -short each technique goes over the first of its channels, and only through the gateway.
 func TestMasking(t *testing.T) {
 	if a := (attack{Technique: "control", Steps: simple("SELECT email FROM customers")}); a.run(t, "open", left).leaked() == "" {
 		t.Fatal("a role without masks sees no masked value: the suite cannot fail")
@@ -14,14 +14,18 @@ func TestMasking(t *testing.T) {
 	for i := range shared.first {
 		shared.first[i] = shared.rows(t, i)
 	}
-	for _, a := range slices.Concat(maskingReads(), maskingTables(), maskingChannels(), maskingSideways(), maskingOracles(), maskingDefinitions(), maskingEndings()) {
+	all := slices.Concat(maskingReads(), maskingTables(), maskingChannels(), maskingSideways(), maskingOracles(), maskingDefinitions(), maskingEndings())
+	if testing.Short() {
+		all = slices.CompactFunc(all, func(a, b attack) bool { return a.Technique == b.Technique })
+	}
+	for _, a := range all {
 		scores.count(t, "masking", a, func(t *testing.T) { interfere(t, a) })
 	}
 }
 
 // interfere runs an attack in both databases, around the gateway and through it.
 func interfere(t *testing.T, a attack) {
-	if a.Unproven == "" && tells(t, a, direct) == "" {
+	if a.Unproven == "" && !testing.Short() && tells(t, a, direct) == "" {
 		t.Errorf("this is no attack: around the gateway it does not tell the databases apart; heard:\n%s", a.run(t, direct, left).heard.String())
 	}
 	roles := []string{"wide"} // which may do whatever the other may

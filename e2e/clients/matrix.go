@@ -167,10 +167,13 @@ type line struct {
 	Detail  string `json:"detail"`
 }
 
+// stuck is when a program counts as stuck that has ended, and whose output has not.
+const stuck = time.Minute
+
 // runProgram runs a driver of another language.
 func runProgram(ctx context.Context, e *Env, r *Report, args []string) {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.Env, cmd.Dir, cmd.WaitDelay = e.environ(e.Token), e.Dir, time.Second
+	cmd.Env, cmd.Dir, cmd.WaitDelay = e.environ(e.Token), e.Dir, stuck
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()

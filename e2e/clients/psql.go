@@ -68,7 +68,7 @@ func (g *viaPsql) says(token, want, script string) error {
 
 func (g *viaPsql) run(token, script string, begun func(*os.Process)) (out, errs string, err error) {
 	cmd := exec.CommandContext(g.ctx, "psql", "-X", "-A", "-t", "-q", "-f", "-")
-	cmd.Env, cmd.Stdin, cmd.WaitDelay = g.env.environ(token), strings.NewReader(script+"\n"), time.Second
+	cmd.Env, cmd.Stdin, cmd.WaitDelay = g.env.environ(token), strings.NewReader(script+"\n"), stuck
 	var o, e bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &o, &e
 	if err := cmd.Start(); err != nil {

@@ -34,10 +34,11 @@ type Server struct {
 	Dir      string // everything lives below it; Stop removes it
 	BinDir   string // where initdb, psql and pgbench of the same version are
 
-	admin   string // the superuser's password
-	process *child.Process
-	stop    sync.Once
-	stopErr error
+	admin      string // the superuser's password
+	process    *child.Process
+	statements statements
+	stop       sync.Once
+	stopErr    error
 }
 
 // The database of the story and who may log in to it, each by the method that the name says. AppUser owns the tables.

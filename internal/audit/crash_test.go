@@ -76,14 +76,16 @@ func writeUntilKilled() error {
 
 // TestKillNineLosesNothingAcknowledged kills a process that writes, at random moments, again and again over one log:
 // every record that Barrier has acknowledged is there, and the log verifies as it lies and after it was opened.
-// GATEHOUSE_LONG=1 makes the 20 rounds 200, over ten logs.
+// GATEHOUSE_LONG=1 makes the 20 rounds 200, over ten logs; -short makes them 5.
 func TestKillNineLosesNothingAcknowledged(t *testing.T) {
-	logs := 1
+	logs, rounds := 1, 20
 	if os.Getenv("GATEHOUSE_LONG") != "" {
 		logs = 10
+	} else if testing.Short() {
+		rounds = 5
 	}
 	for range logs {
-		killAgainAndAgain(t, 20)
+		killAgainAndAgain(t, rounds)
 	}
 }
 

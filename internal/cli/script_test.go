@@ -92,6 +92,7 @@ func TestScripts(t *testing.T) {
 		})
 		e.Setenv("GATEHOUSE_STATE", state)
 		e.Setenv("API", r.URL)
+		e.Setenv("GORACE", "atexit_sleep_ms=0") // else each command lasts a second under the race detector
 		return errors.Join(writeState(state, r), os.WriteFile(filepath.Join(e.WorkDir, "dora.token"), []byte(apitest.ReviewerToken+"\n"), 0o600),
 			os.WriteFile(filepath.Join(e.WorkDir, "otto.token"), []byte(apitest.OtherToken+"\n"), 0o600))
 	}})

@@ -37,7 +37,11 @@ func shapes(n int) map[string]string {
 // TestHostileShapes sends deep and long texts: each is understood or refused, fast, and none takes the process down.
 func TestHostileShapes(t *testing.T) {
 	c := testCatalogue(t)
-	for _, n := range []int{10, 300, 900, 1100, 5000, 20_000, 100_000} {
+	sizes := []int{10, 300, 900, 1100, 5000, 20_000, 100_000}
+	if testing.Short() {
+		sizes = sizes[:5]
+	}
+	for _, n := range sizes {
 		for name, sql := range shapes(n) {
 			began := time.Now()
 			_, err := New(Limits{}).Analyze(sql, c, testState())
@@ -54,6 +58,12 @@ func TestHostileShapes(t *testing.T) {
 // TestCostIsBounded sends short texts that would cost much: names that multiply.
 func TestCostIsBounded(t *testing.T) {
 	c := testCatalogue(t)
+	many := func(text string, n int) string {
+		if testing.Short() {
+			n /= 20
+		}
+		return strings.Repeat(text, n)
+	}
 	doubled := "with a0 as (select * from customers)"
 	for i := range 40 {
 		doubled += fmt.Sprintf(", a%d as (select x.*, y.* from a%d x, a%d y)", i+1, i, i)
@@ -68,13 +78,13 @@ func TestCostIsBounded(t *testing.T) {
 		"wide unions":          "select * from everything" + strings.Repeat(" union all select * from everything", 900),
 		"literals that double": literalsDoubled(30),
 		"literals of a batch":  strings.Repeat("select "+strings.Repeat("1,", 400)+"1;", 999),
-		"cases":                "select case" + strings.Repeat(" when 1 then 1", 70_000) + " end",
-		"arguments":            "select current_setting('a'" + strings.Repeat(",1", 400_000) + ")",
-		"keys":                 "select array_agg(id order by 1" + strings.Repeat(",1", 400_000) + ") from customers",
-		"sorting":              "select 1" + strings.Repeat(",1", 100_000) + " order by id" + strings.Repeat(",id", 100_000),
-		"clauses of a merge":   "merge into orders o using customers c on o.id in (1" + strings.Repeat(",1", 200_000) + ")" + strings.Repeat(" when matched then delete", 20_000),
-		"parts of a schema":    "create schema a create table b (c int check (c in (1" + strings.Repeat(",1", 400_000) + ")))" + strings.Repeat(" create table b (c int)", 200),
-		"names of queries":     "with a as (select 1)" + strings.Repeat(", b as (select 1 from customers)", 30_000) + " select 1",
+		"cases":                "select case" + many(" when 1 then 1", 70_000) + " end",
+		"arguments":            "select current_setting('a'" + many(",1", 400_000) + ")",
+		"keys":                 "select array_agg(id order by 1" + many(",1", 400_000) + ") from customers",
+		"sorting":              "select 1" + many(",1", 100_000) + " order by id" + many(",id", 100_000),
+		"clauses of a merge":   "merge into orders o using customers c on o.id in (1" + many(",1", 200_000) + ")" + many(" when matched then delete", 20_000),
+		"parts of a schema":    "create schema a create table b (c int check (c in (1" + many(",1", 400_000) + ")))" + strings.Repeat(" create table b (c int)", 200),
+		"names of queries":     "with a as (select 1)" + many(", b as (select 1 from customers)", 30_000) + " select 1",
 	} {
 		began := spent(t)
 		_, err := New(Limits{}).Analyze(sql, c, testState())

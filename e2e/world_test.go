@@ -10,10 +10,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"gatehouse/e2e/gateway"
 	"gatehouse/e2e/pgtest"
@@ -26,12 +28,28 @@ type world struct {
 	binary string
 	pg     *pgtest.Server
 	gw     *gateway.Gateway
+	admin  *pgxpool.Pool // the superuser's connections to the database itself
+	tokens tokens
 }
+
+// tokens are those that were asked for lately, for which one command after the other would have to run.
+type tokens struct {
+	mu sync.Mutex
+	by map[string]minted
+}
+
+type minted struct {
+	token string
+	at    time.Time
+}
+
+// fresh is how old a token may be when a test uses it: it lives for ten minutes.
+const fresh = 3 * time.Minute
 
 // patience bounds whatever a test waits for.
 const patience = 60 * time.Second
 
-var shared world
+var shared = world{tokens: tokens{by: map[string]minted{}}}
 
 func TestMain(m *testing.M) {
 	code := 1
@@ -57,6 +75,14 @@ func (w *world) open() (err error) {
 		return err
 	}
 	if w.pg, err = pgtest.New(ctx); err != nil {
+		return err
+	}
+	config, err := pgxpool.ParseConfig(w.pg.AdminDSN)
+	if err != nil {
+		return err
+	}
+	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec // tests change tables under prepared plans
+	if w.admin, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return err
 	}
 	w.gw, err = w.start(ctx, "state")
@@ -97,6 +123,9 @@ func (w *world) close() error {
 	if w.gw != nil {
 		w.gw.Stop()
 	}
+	if w.admin != nil {
+		w.admin.Close()
+	}
 	var err error
 	if w.pg != nil {
 		err = w.pg.Stop()
@@ -117,10 +146,18 @@ func own(t *testing.T, args ...string) *gateway.Gateway {
 
 func token(t *testing.T, gw *gateway.Gateway, subject string) string {
 	t.Helper()
+	k := &shared.tokens
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	key := fmt.Sprint(gw.State, gw.PID(), subject)
+	if m := k.by[key]; time.Since(m.at) < fresh {
+		return m.token
+	}
 	tok, err := gw.Token(t.Context(), subject)
 	if err != nil {
 		t.Fatal(err)
 	}
+	k.by[key] = minted{tok, time.Now()}
 	return tok
 }
 
@@ -193,12 +230,7 @@ func psql(t *testing.T, gw *gateway.Gateway, tok string, args ...string) (string
 // direct asks the database itself, as its superuser, around the gateway.
 func direct(t *testing.T, sql string, args ...any) string {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), shared.pg.AdminDSN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close(context.Background()) }() // the statement's error is the one to tell
-	rows, err := conn.Query(t.Context(), sql, args...)
+	rows, err := shared.admin.Query(t.Context(), sql, args...)
 	if err != nil {
 		t.Fatal(err)
 	}

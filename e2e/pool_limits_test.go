@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -144,11 +144,12 @@ func TestPoolFollowsTheDocuments(t *testing.T) {
 func TestCancelHitsOnlyItsOwn(t *testing.T) {
 	gw := pooled(t, poolConf("transaction", 1, ""))
 	ann, bob := connect(t, gw, "fn:ann"), connect(t, gw, "fn:bob")
-	ctx, stop := context.WithTimeout(t.Context(), 4*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), patience)
 	defer stop()
 	var busy sync.WaitGroup
-	const slow = "SELECT count(*) FROM generate_series(1, 20000)"
-	hits := 0
+	const enoughHits, enoughRan = 5, 50
+	const slow, slower = "SELECT count(*) FROM generate_series(1, 20000)", "SELECT count(*) FROM generate_series(1, 200000)"
+	var hits atomic.Int64
 	for range 2 {
 		busy.Go(func() {
 			for ctx.Err() == nil {
@@ -158,13 +159,13 @@ func TestCancelHitsOnlyItsOwn(t *testing.T) {
 	}
 	busy.Go(func() {
 		for ctx.Err() == nil {
-			if _, err := ann.Exec(t.Context(), slow, pgx.QueryExecModeSimpleProtocol); err != nil {
-				hits++
+			if _, err := ann.Exec(t.Context(), slower, pgx.QueryExecModeSimpleProtocol); err != nil {
+				hits.Add(1)
 			}
 		}
 	})
 	ran := 0
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && (hits.Load() < enoughHits || ran < enoughRan) {
 		if _, err := bob.Exec(t.Context(), slow, pgx.QueryExecModeSimpleProtocol); err != nil {
 			t.Errorf("a statement of another session: %v", err)
 			break
@@ -173,8 +174,8 @@ func TestCancelHitsOnlyItsOwn(t *testing.T) {
 	}
 	stop()
 	busy.Wait()
-	if hits == 0 || ran == 0 {
-		t.Errorf("%d cancels hit, %d statements ran: nothing is shown", hits, ran)
+	if hits.Load() == 0 || ran == 0 {
+		t.Errorf("%d cancels hit, %d statements ran: nothing is shown", hits.Load(), ran)
 	}
 }
 

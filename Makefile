@@ -58,11 +58,13 @@ demo: build ## the story, told with the real psql against a real PostgreSQL (DEM
 	@$(GO) run ./demo -gatehouse bin/gatehouse
 
 bench: build ## against the server, PgBouncer and a plain relay, as ratios, into docs/benchmarks.md (BENCH='-scenarios a,b')
-	$(GO) build -o bin/relay ./bench/relay
+	@scripts/setup.sh bench
+	$(GO) build -o bin/ ./bench/relay ./bench/reverse
 	$(GO) run ./bench -gatehouse bin/gatehouse -relay bin/relay -date $$(date -u +%F) -write docs/benchmarks.md $(BENCH)
 
 bench-short: build ## that the benchmarks run: little of everything, figures mean nothing
-	$(GO) build -o bin/relay ./bench/relay
+	@scripts/setup.sh bench
+	$(GO) build -o bin/ ./bench/relay ./bench/reverse
 	$(GO) run ./bench -gatehouse bin/gatehouse -relay bin/relay -short -rounds 1 -slice 50ms
 
 bypass: setup ## every attack on masks and guardrails, and what has to work in spite of them, as a score

@@ -18,10 +18,10 @@ func connects(ctx context.Context, w *world) ([]result, error) {
 			if w.o.short {
 				args = []string{"-C", "-c", "8", "-j", "8", "-t", "2"}
 			}
-			took, used, err := spent(ctx, y.pid, func() (err error) {
+			took, used, err := spent(ctx, func() (err error) {
 				n, _, err = w.pgbench(ctx, y, args...)
 				return err
-			})
+			}, y.pid)
 			return sample{float64(n) / took.Seconds(), micros(used, n)}, err
 		}
 	}

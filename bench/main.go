@@ -4,7 +4,7 @@
 // in each round: how far the two differ is how much the machine can be believed. Afterwards the audit log is verified.
 //
 // The scenarios: select.go (statements), connect.go (logins), rows.go (large results, masks), idle.go (memory), texts.go
-// (many texts). servers.go and documents.go hold the configuration of everything that is compared.
+// (many texts), requests.go (HTTP). servers.go and documents.go hold the configuration of everything that is compared.
 package main
 
 import (
@@ -40,7 +40,7 @@ type scenario struct {
 }
 
 func scenarios() []scenario {
-	return []scenario{selectPlain(), selectTLS(), connect(), rows(), texts(), idle()}
+	return []scenario{selectPlain(), selectTLS(), connect(), rows(), texts(), idle(), requests(), idleRequests()}
 }
 
 func main() {
@@ -48,7 +48,7 @@ func main() {
 	var only string
 	flag.StringVar(&o.gatehouse, "gatehouse", "bin/gatehouse", "the gatehouse `binary`")
 	flag.StringVar(&o.relay, "relay", "bin/relay", "the `binary` of bench/relay")
-	flag.StringVar(&only, "scenarios", "", "only these, `a,b` of select,select-tls,connect,rows,texts,idle")
+	flag.StringVar(&only, "scenarios", "", "only these, `a,b` of select,select-tls,connect,rows,texts,idle,requests,idle-requests")
 	flag.IntVar(&o.rounds, "rounds", 7, "how many rounds; the median counts")
 	flag.DurationVar(&o.slice, "slice", time.Second, "how long each way is measured in a round")
 	flag.BoolVar(&o.short, "short", false, "little of everything: shows that it runs, and measures nothing")

@@ -56,6 +56,7 @@ type result struct {
 	rounds []round
 	goals  []reached
 	notes  []string
+	peer   string // the contender that figures are set against beside direct; PgBouncer where it is empty
 }
 
 // cell measures its contenders in turns, starting each round with another one, so that what disturbs the machine disturbs

@@ -56,17 +56,17 @@ func (w *world) statements(y way, clients int, mode string) func(context.Context
 		args := []string{"-M", mode, "-c", strconv.Itoa(clients), "-j", strconv.Itoa(min(clients, 2))}
 		var first, n int
 		var perSecond float64
-		_, logins, err := spent(ctx, y.pid, func() (err error) {
+		_, logins, err := spent(ctx, func() (err error) {
 			first, _, err = w.pgbench(ctx, y, append(args, "-t", "1")...)
 			return err
-		})
+		}, y.pid)
 		if err != nil {
 			return sample{}, err
 		}
-		_, used, err := spent(ctx, y.pid, func() (err error) {
+		_, used, err := spent(ctx, func() (err error) {
 			n, perSecond, err = w.pgbench(ctx, y, append(args, w.length(clients)...)...)
 			return err
-		})
+		}, y.pid)
 		return sample{perSecond, micros(used-logins, n-first)}, err
 	}
 }

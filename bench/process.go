@@ -48,9 +48,9 @@ func settled(ctx context.Context, pid int) (time.Duration, error) {
 	return last, nil
 }
 
-// spent runs work and returns how long it took, and what the process took of the processors meanwhile and to settle.
-func spent(ctx context.Context, pid int, work func() error) (took, used time.Duration, err error) {
-	before, err := settled(ctx, pid)
+// spent runs work and returns how long it took, and what the processes of a proxy took of the processors meanwhile and to settle.
+func spent(ctx context.Context, work func() error, pids ...int) (took, used time.Duration, err error) {
+	before, err := settledAll(ctx, pids)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -60,8 +60,19 @@ func spent(ctx context.Context, pid int, work func() error) (took, used time.Dur
 	if err != nil {
 		return 0, 0, err
 	}
-	after, err := settled(ctx, pid)
+	after, err := settledAll(ctx, pids)
 	return took, after - before, err
+}
+
+func settledAll(ctx context.Context, pids []int) (sum time.Duration, err error) {
+	for _, pid := range pids {
+		used, err := settled(ctx, pid)
+		if err != nil {
+			return 0, err
+		}
+		sum += used
+	}
+	return sum, nil
 }
 
 // resident is how many bytes of memory a process holds (proc(5): VmRSS).

@@ -26,10 +26,10 @@ func large(ctx context.Context, w *world) ([]result, error) {
 			}
 			defer c.close()
 			n := 0
-			took, used, err := spent(ctx, y.pid, func() (err error) {
+			took, used, err := spent(ctx, func() (err error) {
 				n, err = c.ask(query)
 				return err
-			})
+			}, y.pid)
 			if err == nil && n != w.wideRows() {
 				err = fmt.Errorf("%d rows instead of %d", n, w.wideRows())
 			}

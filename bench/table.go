@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -59,7 +60,8 @@ func render(s scenario, all []result, o options, m machine) string {
 
 // figures writes the medians of one cell.
 func figures(b *strings.Builder, res result) {
-	fmt.Fprintf(b, "\n| %s | %s/s | of direct | of PgBouncer | proxy CPU, µs |\n|---|---|---|---|---|\n", res.title, res.unit)
+	peer := cmp.Or(res.peer, pooler)
+	fmt.Fprintf(b, "\n| %s | %s/s | of direct | of %s | proxy CPU, µs |\n|---|---|---|---|---|\n", res.title, res.unit, peer)
 	for _, name := range res.order {
 		micros := ""
 		if got := reach(goal{of: func(r round) float64 { return r[name].micros }}, res.rounds).got; got > 0 {
@@ -67,7 +69,7 @@ func figures(b *strings.Builder, res result) {
 		}
 		rate := reach(goal{of: func(r round) float64 { return r[name].perSecond }}, res.rounds).got
 		fmt.Fprintf(b, "| %s | %.0f | %.2f | %.2f | %s |\n", name, rate, reach(goal{of: throughput(name, direct)}, res.rounds).got,
-			reach(goal{of: throughput(name, pooler)}, res.rounds).got, micros)
+			reach(goal{of: throughput(name, peer)}, res.rounds).got, micros)
 	}
 	noise := reach(goal{of: throughput(control, direct)}, res.rounds)
 	fmt.Fprintf(b, "\nThe control, direct again against direct: %.2f to %.2f.\n", noise.spread[0], noise.spread[1])

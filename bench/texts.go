@@ -92,7 +92,7 @@ func (w *world) send(ctx context.Context, y way, say speaker, pick func(*rand.Ra
 		clients = append(clients, c)
 	}
 	counts, errs := make([]int, workers), make([]error, workers)
-	took, used, err := spent(ctx, y.pid, func() error {
+	took, used, err := spent(ctx, func() error {
 		var wg sync.WaitGroup
 		end := time.Now().Add(w.o.slice)
 		for i, c := range clients {
@@ -103,7 +103,7 @@ func (w *world) send(ctx context.Context, y way, say speaker, pick func(*rand.Ra
 		}
 		wg.Wait()
 		return errors.Join(errs...)
-	})
+	}, y.pid)
 	n := 0
 	for _, one := range counts {
 		n += one

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages that the build, the tests and the demo need, or says exactly what to install.
-# The list stands here and nowhere else. `setup.sh clients` adds what `make clients` needs.
+# The list stands here and nowhere else. `setup.sh clients` adds what `make clients` needs,
+# `setup.sh bench` what `make bench` does.
 set -eu
 
 packages="
@@ -18,6 +19,11 @@ git make ca-certificates
 # nodejs: the audit log's second verifier is not Go; any Node on the PATH will do
 # strace: failing system calls in the crash tests            git, make, ca-certificates: what a minimal image lacks
 
+if [ "${1:-}" = bench ]; then
+	packages="$packages
+nginx-light wrk"
+	# nginx: a server of documents and a proxy to compare with; wrk: a client that costs little
+fi
 if [ "${1:-}" = clients ]; then
 	packages="$packages
 default-jdk-headless libpostgresql-jdbc-java libcommons-dbcp2-java

@@ -180,7 +180,7 @@ type PolicyStatement struct {
 	Effect    string    `json:"effect"`              // allow, deny, approve, mask
 	Actions   []string  `json:"actions,omitempty"`   // not for mask
 	Resources []string  `json:"resources,omitempty"` // required but for mask with detect
-	Condition string    `json:"condition,omitempty"` // CEL
+	Condition string    `json:"condition,omitempty"` // CEL; conditions.md beside this page says what it can read
 	Message   string    `json:"message,omitempty"`   // deny, approve: words for the client
 	Reviewers []string  `json:"reviewers,omitempty"` // approve: roles; empty means the operator
 	Expires   Duration  `json:"expires,omitempty"`   // approve: how long it waits; default 15m, at most 24h

@@ -23,8 +23,15 @@
 // matches the action's resource, or every field that the action names. The verb Opaque is never allowed by a pattern
 // with a "*": it must be named outright.
 //
+// Masks by resource hide values as a whole; masks with fields, headers or detectors hide what lies inside of the documents of
+// their resources, in the direction that they name (Masks.Document).
+//
+// Actions are those of the connection's type and those that a document attached to the connection adds
+// (docs/adr/0015-attached-documents.md). A resource pattern that begins as the resources of a type do, such as "arn:", is about
+// every connection of that type.
+//
 // A condition that fails or reads what is not known counts as true for deny, approve and mask, and as false for allow.
 //
 // TestRapidReference compares all of this with a naive implementation on random documents; TestRapidDenyNeverAllows,
-// TestRapidMaskNeverShows and TestRapidOrder prove that additions only tighten and that order does not matter.
+// TestRapidMaskNeverShows, TestRapidDocumentNeverShows and TestRapidOrder prove that additions only tighten and that order does not matter.
 package policy

@@ -111,6 +111,46 @@ var table = []mutant{
 		pkg: "./e2e", test: "TestWritesByAnotherName",
 	},
 	{
+		check: "condition: what is not known of a request has no value", file: "internal/policy/facts.go",
+		find: "return types.String(r.Method), r.Method != \"\"", replace: "return types.String(r.Method), true",
+		pkg: "./internal/policy", test: "TestRequestConditions",
+	},
+	{
+		check: "condition: a name that is twice in a body has no value", file: "internal/access/json.go",
+		find: "key := foldName(name); folded[key] {", replace: "key := foldName(name); false {",
+		pkg: "./internal/access", test: "TestReadJSONRefuses",
+	},
+	{
+		check: "approval: its body is held for the reviewer", file: "cmd/gatehouse/adapt.go",
+		find: "r.Needs(st)&policy.NeedsBody != 0 || r.MayHold(st)", replace: "r.Needs(st)&policy.NeedsBody != 0",
+		pkg: "./cmd/gatehouse", test: "TestMasksInsideDocumentsReachTheGate",
+	},
+	{
+		check: "mask: it binds the documents of its resources", file: "internal/policy/masks.go",
+		find: "d.all || coversAny(d.resources, resource)", replace: "d.all",
+		pkg: "./internal/policy", test: "TestDocumentMasks",
+	},
+	{
+		check: "mask: it binds the other way too", file: "internal/policy/masking.go",
+		find: "access.ToClient: s.doc.In != inRequest, access.ToBackend: true", replace: "access.ToClient: s.doc.In != inRequest, access.ToBackend: s.doc.In == inRequest",
+		pkg: "./internal/policy", test: "TestDocumentMasks",
+	},
+	{
+		check: "resource: one without a connection is of its own type", file: "internal/policy/rules.go",
+		find: "return p.rootless && !r.connection.kind.reaches(p)", replace: "return false",
+		pkg: "./internal/policy", test: "TestResourcesWithoutConnection",
+	},
+	{
+		check: "role: nobody reaches a closed connection", file: "internal/policy/compile.go",
+		find: "for name := range s.closed {", replace: "for name := range map[string]string{} {",
+		pkg: "./internal/policy", test: "TestClosedConnections",
+	},
+	{
+		check: "deny: a name that is gone closes its connection", file: "internal/policy/vocabulary.go",
+		find: "c.closed[connection] == \"\" {", replace: "false {",
+		pkg: "./internal/policy", test: "TestClosedConnections",
+	},
+	{
 		check: "approval: an open transaction does not wait", file: "internal/gate/within.go",
 		find: "if !r.Within {\n\t\treturn true", replace: "if true {\n\t\treturn true",
 		pkg: "./internal/gate", test: "TestTransactionsAreNotHeld",

@@ -1,12 +1,14 @@
 package http
 
 import (
+	"io"
 	"net/http"
 	"strconv"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
+	"gatehouse/internal/mask/body"
 	"gatehouse/internal/wire/exchange"
 )
 
@@ -18,8 +20,8 @@ func (v *visit) answer(p gate.Permit) error {
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	n, err := v.pass(p, resp)
-	out := gate.Outcome{Status: access.StatusOK, Code: strconv.Itoa(resp.StatusCode), Bytes: n}
+	n, hits, err := v.pass(p, resp)
+	out := gate.Outcome{Status: access.StatusOK, Code: strconv.Itoa(resp.StatusCode), Bytes: n, Masked: hits}
 	if resp.StatusCode >= http.StatusBadRequest || err != nil {
 		out.Status = access.StatusError
 	}
@@ -30,24 +32,89 @@ func (v *visit) answer(p gate.Permit) error {
 	return err
 }
 
-// pass writes the answer to the client.
-func (v *visit) pass(p gate.Permit, resp *http.Response) (int64, error) {
-	if v.x.Masked(p) {
-		return 0, fault.New(fault.Denied, "http.pass", "the answer holds what is masked for you, in a form that cannot be masked")
-	}
+// pass writes the answer to the client, and returns how many bytes of it, and how many values were hidden.
+func (v *visit) pass(p gate.Permit, resp *http.Response) (n, hits int64, err error) {
 	h := v.w.Header()
 	for name, values := range resp.Header {
 		h[name] = values
 	}
 	forward(h)
+	if v.x.Masked(p) {
+		return v.masked(resp)
+	}
 	exchange.Trailers(v.w, resp)
 	v.w.WriteHeader(resp.StatusCode)
 	buf := v.p.buffers.Get()
 	defer v.p.buffers.Put(buf)
-	n, err := v.x.Pass(p, exchange.Writer(v.w, resp), resp.Body, *buf)
+	n, err = v.x.Pass(p, exchange.Writer(v.w, resp), resp.Body, *buf)
 	if err != nil {
-		return n, fault.Wrap(fault.Backend, "http.pass", err, "the answer ended before its end")
+		return n, 0, fault.Wrap(fault.Backend, "http.pass", err, "the answer ended before its end")
 	}
 	exchange.Finish(v.w, resp)
-	return n, nil
+	return n, 0, nil
 }
+
+// masked writes an answer in which values are hidden. One that cannot be read is refused before anything of it was written, or cut.
+func (v *visit) masked(resp *http.Response) (n, hits int64, err error) {
+	hidden, err := v.p.masks.Of(v.x.Masks().Document(v.j.statement.Actions[0].Resource, access.ToClient), v.conn.Name)
+	if err != nil {
+		return 0, 0, err
+	}
+	h := v.w.Header()
+	exchange.Underive(h)
+	hits = hidden.Headers(h)
+	if bodyless(v.r, resp) {
+		v.w.WriteHeader(resp.StatusCode)
+		return 0, hits, nil
+	}
+	var m *body.Masker
+	if hidden.Documents() {
+		if m, err = hidden.Masker(resp); err != nil {
+			return 0, hits, err
+		}
+	}
+	exchange.Trailers(v.w, resp)
+	w := &started{v.w, resp.StatusCode, false}
+	if m == nil {
+		n, err = io.Copy(exchange.Flushing{W: w}, resp.Body)
+	} else {
+		n, err = exchange.Rebuild(exchange.Flushing{W: w}, resp.Body, m, v.p.buffers)
+		hits += m.Hits()
+	}
+	if err != nil {
+		return n, hits, err
+	}
+	w.start()
+	hits += hidden.Headers(resp.Trailer)
+	exchange.Finish(v.w, resp)
+	return n, hits, nil
+}
+
+// bodyless reports whether an answer has no body, whatever its header says (RFC 9112, section 6.3).
+func bodyless(r *http.Request, resp *http.Response) bool {
+	return r.Method == http.MethodHead || resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified ||
+		resp.ContentLength == 0
+}
+
+// started writes the header with the first byte of a body, so that one which cannot be read at all is refused in words.
+type started struct {
+	http.ResponseWriter
+	status int
+	begun  bool
+}
+
+func (s *started) start() {
+	if !s.begun {
+		s.begun = true
+		s.ResponseWriter.WriteHeader(s.status)
+	}
+}
+
+// Write implements io.Writer.
+func (s *started) Write(b []byte) (int, error) {
+	s.start()
+	return s.ResponseWriter.Write(b)
+}
+
+// Unwrap serves http.ResponseController.
+func (s *started) Unwrap() http.ResponseWriter { return s.ResponseWriter }

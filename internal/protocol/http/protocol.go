@@ -20,7 +20,7 @@ const name = "http"
 
 // New returns the protocol.
 func New(d wire.Deps) wire.Protocol {
-	p := &protocol{key: d.Mask, clock: d.Clock, buffers: new(exchange.Buffers), endpoints: newEndpoints()}
+	p := &protocol{key: d.Mask, clock: d.Clock, buffers: new(exchange.Buffers), endpoints: newEndpoints(), masks: exchange.NewCompiled(d.Mask)}
 	return wire.Protocol{Name: name, Address: "127.0.0.1:8080", Verbs: verbs(), Exchange: p, Test: test, Understand: p.explain}
 }
 
@@ -30,6 +30,7 @@ type protocol struct {
 	clock     func() time.Time
 	buffers   *exchange.Buffers
 	endpoints *endpoints
+	masks     *exchange.Compiled
 }
 
 // Claim implements wire.Exchanger.

@@ -62,9 +62,17 @@ func (p *protocol) Serve(w http.ResponseWriter, r *http.Request, x *gate.Exchang
 	if v.body != nil {
 		ask.Exact = v.body.Held
 	}
-	permit, err := x.Ask(r.Context(), h, ask, v.outgoing())
+	version := x.Version()
+	out, err := v.outgoing()
+	if err != nil {
+		return x.Refuse(h, nil, err)
+	}
+	permit, err := x.Ask(r.Context(), h, ask, out)
 	if err != nil {
 		return err
+	}
+	if x.Version() != version { // what was hidden on its way was hidden under other policies
+		return errChanged
 	}
 	return v.answer(permit)
 }
@@ -117,7 +125,7 @@ func (v *visit) hold(h *gate.Handle) (err error) {
 }
 
 // outgoing is the request as the backend is sent it.
-func (v *visit) outgoing() gate.Outgoing {
+func (v *visit) outgoing() (gate.Outgoing, error) {
 	u := v.base.URL()
 	out := gate.Outgoing{Method: v.r.Method, URL: &url.URL{Scheme: u.Scheme, Host: u.Host}, Header: v.r.Header.Clone(),
 		Trailer: v.r.Trailer, Length: v.r.ContentLength}
@@ -131,5 +139,25 @@ func (v *visit) outgoing() gate.Outgoing {
 		out.Stream = v.all
 	}
 	forward(out.Header)
-	return out
+	return out, v.hide(&out)
 }
+
+// hide applies the masks of requests, and sees to it that an answer in which something is hidden can be read.
+func (v *visit) hide(out *gate.Outgoing) error {
+	masks := v.x.Masks()
+	if masks == nil {
+		return nil
+	}
+	resource := v.j.statement.Actions[0].Resource
+	if !masks.Document(resource, access.ToClient).None() {
+		exchange.Whole(out.Header)
+	}
+	hidden, err := v.p.masks.Of(masks.Document(resource, access.ToBackend), v.conn.Name)
+	if err != nil || hidden == nil {
+		return err
+	}
+	return hidden.Request(out)
+}
+
+var errChanged = &fault.Error{Op: "http.Serve", Kind: fault.Unavailable, Say: "the policies changed while the request was on its way: it was not sent",
+	Hint: "Send it again."}

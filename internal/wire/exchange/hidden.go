@@ -1,0 +1,218 @@
+package exchange
+
+import (
+	"mime"
+	"net/http"
+	"strings"
+	"sync"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/mask"
+	"gatehouse/internal/mask/body"
+)
+
+// Hidden is what must be hidden in messages of one resource, compiled. It is immutable. nil hides nothing.
+type Hidden struct {
+	rules   *body.Rules
+	headers []access.HeaderMask
+	scan    *mask.Scanner // nil where no detector is asked for
+	masks   access.DocumentMasks
+	key     *mask.Key
+	domain  string
+}
+
+// Compiled keeps what masks compile to. It is safe for concurrent use.
+type Compiled struct {
+	key *mask.Key
+	mu  sync.Mutex
+	all map[identity]*Hidden
+}
+
+// identity tells one set of masks from another: what policy hands out is immutable, and made anew when it changes.
+type identity struct {
+	domain  string
+	whole   *access.Mask
+	paths   *access.PathMask
+	headers *access.HeaderMask
+	detect  *access.Detection
+	n       [3]int
+}
+
+// NewCompiled returns an empty store. The key is that of tokens.
+func NewCompiled(key *mask.Key) *Compiled { return &Compiled{key: key, all: map[identity]*Hidden{}} }
+
+// maxCompiled bounds what is kept; beyond it everything is forgotten and made anew.
+const maxCompiled = 1024
+
+// Of compiles the masks of a resource of a connection; nil where there are none.
+func (c *Compiled) Of(d access.DocumentMasks, connection string) (*Hidden, error) {
+	if d.None() {
+		return nil, nil
+	}
+	id := identity{domain: connection, whole: d.Whole, paths: first(d.Paths), headers: first(d.Headers), detect: first(d.Detect),
+		n: [3]int{len(d.Paths), len(d.Headers), len(d.Detect)}}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if h, ok := c.all[id]; ok {
+		return h, nil
+	}
+	h := &Hidden{headers: d.Headers, masks: d, key: c.key, domain: connection}
+	var err error
+	if h.rules, err = body.Compile(d, c.key, connection); err != nil {
+		return nil, err
+	}
+	if len(d.Detect) > 0 {
+		if h.scan, err = mask.NewScanner(d.Detect, c.key); err != nil {
+			return nil, err
+		}
+	}
+	if len(c.all) >= maxCompiled {
+		clear(c.all)
+	}
+	c.all[id] = h
+	return h, nil
+}
+
+func first[T any](list []T) *T {
+	if len(list) == 0 {
+		return nil
+	}
+	return &list[0]
+}
+
+// Documents reports whether something is hidden inside of bodies.
+func (h *Hidden) Documents() bool { return h != nil && !h.rules.None() }
+
+// plain are headers that frame a message or say how to treat it, and hold nothing of anybody's.
+func plainHeader(name string) bool {
+	switch name {
+	case "Accept-Ranges", "Age", "Allow", "Cache-Control", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Date", "Expires",
+		"Last-Modified", "Retry-After", "Server", "Trailer", "Transfer-Encoding", "Vary":
+		return true
+	}
+	return false
+}
+
+// Headers hides values of headers, in place, and returns how many.
+func (h *Hidden) Headers(all http.Header) (hits int64) {
+	if h == nil {
+		return 0
+	}
+	for _, m := range h.headers {
+		name := http.CanonicalHeaderKey(m.Name)
+		for i, v := range all[name] {
+			all[name][i] = clean(string(mask.Value(nil, []byte(v), m.Mask, h.key, h.domain)))
+			hits++
+		}
+	}
+	if h.scan == nil {
+		return hits
+	}
+	for name, values := range all {
+		if plainHeader(name) {
+			continue
+		}
+		for i, v := range values {
+			if out, n := h.scan.Mask(nil, []byte(v)); n > 0 {
+				values[i] = clean(string(out))
+				hits += int64(n)
+			}
+		}
+	}
+	return hits
+}
+
+// clean keeps a value that was made here within a header's line.
+func clean(v string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '?'
+		}
+		return r
+	}, v)
+}
+
+// derived are headers that tell something of a body as it was: its length, or a digest of what is hidden in it.
+func derived() []string {
+	return []string{"Content-Length", "Etag", "Content-Md5", "Digest", "Content-Digest", "Repr-Digest", "Unencoded-Digest", "Accept-Ranges", "Content-Range",
+		"X-Checksum-Sha256", "X-Content-Digest", "Signature", "Signature-Input"}
+}
+
+// Underive removes headers that are no longer true of a body in which something is hidden, or would tell it.
+func Underive(all http.Header) {
+	for _, name := range derived() {
+		all.Del(name)
+	}
+}
+
+// conditions are headers by which a client learns whether it guesses a body, or asks for a part of one.
+func conditions() []string {
+	return []string{"If-Match", "If-None-Match", "If-Range", "Range", "Want-Digest", "Want-Content-Digest", "Want-Repr-Digest"}
+}
+
+// Whole makes a request one for a whole answer, in an encoding that can be read.
+func Whole(all http.Header) {
+	for _, name := range conditions() {
+		all.Del(name)
+	}
+	all.Set("Accept-Encoding", "identity")
+}
+
+// kindOf tells what kind of document a media type is; pass where no detector would find a word in it.
+func kindOf(contentType string) (kind body.Kind, pass bool, err error) {
+	media, params, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		return 0, false, unreadable("its type is not known")
+	}
+	if cs := strings.ToLower(params["charset"]); cs != "" && cs != "utf-8" && cs != "us-ascii" && cs != "ascii" {
+		return 0, false, unreadable("its character set is not UTF-8")
+	}
+	switch main, sub, _ := strings.Cut(media, "/"); {
+	case sub == "json" || strings.HasSuffix(sub, "+json") && main == "application":
+		return body.JSON, false, nil
+	case media == "application/x-ndjson", media == "application/ndjson", media == "application/jsonl", media == "application/json-lines":
+		return body.NDJSON, false, nil
+	case strings.HasSuffix(sub, "xml"):
+		return 0, false, unreadable("it is XML")
+	case main == "text":
+		return body.Text, false, nil
+	case main == "image", main == "audio", main == "video", main == "font":
+		return 0, true, nil
+	}
+	return 0, false, unreadable("it is of the type " + media)
+}
+
+func unreadable(why string) error {
+	return &fault.Error{Op: "exchange.mask", Kind: fault.Denied, Say: "permission denied: the answer may hold what is masked for you, and cannot be masked: " + why,
+		Hint: "Masks need JSON, text, or another type that they can read. Ask for one of them."}
+}
+
+// Masker returns what hides values in the body of an answer; nil where it may pass as it is. A part of a body, or one in an
+// encoding that is not read, is refused.
+func (h *Hidden) Masker(resp *http.Response) (*body.Masker, error) {
+	if resp.StatusCode == http.StatusPartialContent || resp.Header.Get("Content-Range") != "" {
+		return nil, unreadable("it is a part of a document")
+	}
+	if e := resp.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return nil, unreadable("it is encoded")
+	}
+	return h.masker(resp.Header.Get("Content-Type"))
+}
+
+func (h *Hidden) masker(contentType string) (*body.Masker, error) {
+	kind, pass, err := kindOf(contentType)
+	switch {
+	case err != nil:
+		return nil, err
+	case pass && !h.rules.Paths() && h.masks.Whole == nil:
+		return nil, nil
+	case pass:
+		return nil, unreadable("it is no document")
+	}
+	m, err := h.rules.New(kind, body.Options{})
+	if err != nil {
+		return nil, unreadable("what lies at the paths of the masks cannot be told")
+	}
+	return m, nil
+}

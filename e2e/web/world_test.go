@@ -155,6 +155,16 @@ type answer struct {
 // call sends one request with a token.
 func call(t *testing.T, c *http.Client, tok, method, path, body string, headers ...string) answer {
 	t.Helper()
+	a, err := try(t, c, tok, method, path, body, headers...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// try is call for what may be cut.
+func try(t *testing.T, c *http.Client, tok, method, path, body string, headers ...string) (answer, error) {
+	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, at(path), strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
@@ -165,12 +175,9 @@ func call(t *testing.T, c *http.Client, tok, method, path, body string, headers 
 	}
 	resp, err := c.Do(r)
 	if err != nil {
-		t.Fatal(err)
+		return answer{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	got, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer{resp, string(got)}
+	return answer{resp, string(got)}, err
 }

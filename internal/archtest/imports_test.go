@@ -27,7 +27,7 @@ var arrows = []arrow{
 	{"internal/mask/*", []string{"internal/access", "internal/mask"}, true, "what hides values in documents is pure, and borrows nothing"},
 	{"internal/wire/wiretest", []string{"internal/access", "internal/fault", "internal/gate", "internal/wire", "internal/mask"}, false, "the conformance suite knows the contract, and no protocol"},
 	{"internal/wire/coding", nil, false, "content codings are bytes to bytes: they know nothing of who sends them"},
-	{"internal/wire/exchange", []string{"internal/access", "internal/fault", "internal/gate", "internal/wire", "internal/mask", "internal/mask/*"}, false, "what protocols of requests do alike, and no protocol"},
+	{"internal/wire/exchange", []string{"internal/access", "internal/fault", "internal/gate", "internal/wire", "internal/wire/coding", "internal/mask", "internal/mask/*"}, false, "what protocols of requests do alike, and no protocol"},
 	{"internal/wire", []string{"internal/access", "internal/fault", "internal/gate", "internal/mask"}, false, "the contract stands between protocols and the rest and knows neither; it hands on the pure library mask"},
 	{"internal/protocol", []string{"internal/wire", "internal/protocol/*"}, false, "the list is one line per protocol"},
 	{"internal/protocol/...", []string{"internal/access", "internal/fault", "internal/gate", "internal/wire", "internal/wire/exchange", "internal/wire/coding", "internal/sql", "internal/sql/*", "internal/mask", "internal/mask/*"}, false, "a protocol speaks; it never imports another one or a service, and may use the pure libraries sql and mask"},

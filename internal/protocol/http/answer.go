@@ -8,7 +8,6 @@ import (
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
-	"gatehouse/internal/mask/body"
 	"gatehouse/internal/wire/exchange"
 )
 
@@ -67,20 +66,10 @@ func (v *visit) masked(resp *http.Response) (n, hits int64, err error) {
 		v.w.WriteHeader(resp.StatusCode)
 		return 0, hits, nil
 	}
-	var m *body.Masker
-	if hidden.Documents() {
-		if m, err = hidden.Masker(resp); err != nil {
-			return 0, hits, err
-		}
-	}
 	exchange.Trailers(v.w, resp)
 	w := &started{v.w, resp.StatusCode, false}
-	if m == nil {
-		n, err = io.Copy(exchange.Flushing{W: w}, resp.Body)
-	} else {
-		n, err = exchange.Rebuild(exchange.Flushing{W: w}, resp.Body, m, v.p.buffers)
-		hits += m.Hits()
-	}
+	n, more, err := v.document(w, hidden, resp)
+	hits += more
 	if err != nil {
 		return n, hits, err
 	}
@@ -88,6 +77,26 @@ func (v *visit) masked(resp *http.Response) (n, hits int64, err error) {
 	hits += hidden.Headers(resp.Trailer)
 	exchange.Finish(v.w, resp)
 	return n, hits, nil
+}
+
+// document writes the body of an answer in which values are hidden.
+func (v *visit) document(w http.ResponseWriter, hidden *exchange.Hidden, resp *http.Response) (n, hits int64, err error) {
+	if !hidden.Documents() {
+		n, err = io.Copy(exchange.Flushing{W: w}, resp.Body)
+		return n, 0, err
+	}
+	src, m, err := hidden.Open(resp)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { _ = src.Close() }()
+	if m == nil {
+		n, err = io.Copy(exchange.Flushing{W: w}, src)
+		return n, 0, err
+	}
+	w.Header().Del("Content-Encoding")
+	n, err = exchange.Rebuild(exchange.Flushing{W: w}, src, m, v.p.buffers)
+	return n, m.Hits(), err
 }
 
 // bodyless reports whether an answer has no body, whatever its header says (RFC 9112, section 6.3).

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"io"
 	"mime"
 	"net/http"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"gatehouse/internal/fault"
 	"gatehouse/internal/mask"
 	"gatehouse/internal/mask/body"
+	"gatehouse/internal/wire/coding"
 )
 
 // Hidden is what must be hidden in messages of one resource, compiled. It is immutable. nil hides nothing.
@@ -20,13 +22,15 @@ type Hidden struct {
 	masks   access.DocumentMasks
 	key     *mask.Key
 	domain  string
+	coder   *coding.Coder
 }
 
 // Compiled keeps what masks compile to. It is safe for concurrent use.
 type Compiled struct {
-	key *mask.Key
-	mu  sync.Mutex
-	all map[identity]*Hidden
+	key   *mask.Key
+	coder *coding.Coder
+	mu    sync.Mutex
+	all   map[identity]*Hidden
 }
 
 // identity tells one set of masks from another: what policy hands out is immutable, and made anew when it changes.
@@ -40,7 +44,9 @@ type identity struct {
 }
 
 // NewCompiled returns an empty store. The key is that of tokens.
-func NewCompiled(key *mask.Key) *Compiled { return &Compiled{key: key, all: map[identity]*Hidden{}} }
+func NewCompiled(key *mask.Key) *Compiled {
+	return &Compiled{key: key, coder: new(coding.Coder), all: map[identity]*Hidden{}}
+}
 
 // maxCompiled bounds what is kept; beyond it everything is forgotten and made anew.
 const maxCompiled = 1024
@@ -57,7 +63,7 @@ func (c *Compiled) Of(d access.DocumentMasks, connection string) (*Hidden, error
 	if h, ok := c.all[id]; ok {
 		return h, nil
 	}
-	h := &Hidden{headers: d.Headers, masks: d, key: c.key, domain: connection}
+	h := &Hidden{headers: d.Headers, masks: d, key: c.key, domain: connection, coder: c.coder}
 	var err error
 	if h.rules, err = body.Compile(d, c.key, connection); err != nil {
 		return nil, err
@@ -188,17 +194,32 @@ func unreadable(why string) error {
 		Hint: "Masks need JSON, text, or another type that they can read. Ask for one of them."}
 }
 
-// Masker returns what hides values in the body of an answer; nil where it may pass as it is. A part of a body, or one in an
-// encoding that is not read, is refused.
-func (h *Hidden) Masker(resp *http.Response) (*body.Masker, error) {
+// Open returns the body of an answer without its encoding, and what hides values in it; a nil Masker where it may pass as it is
+// (which has then neither). A part of a body, or one in an encoding that is not known, is refused. The caller closes what it gets.
+func (h *Hidden) Open(resp *http.Response) (io.ReadCloser, *body.Masker, error) {
 	if resp.StatusCode == http.StatusPartialContent || resp.Header.Get("Content-Range") != "" {
-		return nil, unreadable("it is a part of a document")
+		return nil, nil, unreadable("it is a part of a document")
 	}
-	if e := resp.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		return nil, unreadable("it is encoded")
+	m, err := h.masker(resp.Header.Get("Content-Type"))
+	if err != nil || m == nil {
+		return io.NopCloser(resp.Body), nil, err
 	}
-	return h.masker(resp.Header.Get("Content-Type"))
+	src, err := h.decoded(resp.Header, resp.Body)
+	return src, m, err
 }
+
+// decoded returns a body without its encoding.
+func (h *Hidden) decoded(header http.Header, src io.Reader) (io.ReadCloser, error) {
+	encoding := strings.Join(header.Values("Content-Encoding"), ",")
+	out, err := h.coder.Decode(encoding, src, coding.Limits{Ratio: maxRatio})
+	if err != nil {
+		return nil, unreadable("its encoding is not known")
+	}
+	return out, nil
+}
+
+// maxRatio bounds what a body may grow to when its encoding comes off.
+const maxRatio = 1000
 
 func (h *Hidden) masker(contentType string) (*body.Masker, error) {
 	kind, pass, err := kindOf(contentType)

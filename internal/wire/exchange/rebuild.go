@@ -1,9 +1,9 @@
 package exchange
 
 import (
+	"bytes"
 	"errors"
 	"io"
-	"strings"
 
 	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
@@ -48,25 +48,37 @@ func (h *Hidden) Request(out *gate.Outgoing) error {
 	if !h.Documents() || out.Body == nil && out.Stream == nil {
 		return nil
 	}
-	if e := out.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		return unreadable("it is encoded")
-	}
 	m, err := h.masker(out.Header.Get("Content-Type"))
 	if err != nil || m == nil {
 		return err
 	}
+	var src io.ReadCloser = out.Stream
+	if src == nil {
+		src = io.NopCloser(bytes.NewReader(out.Body))
+	}
+	plain, err := h.decoded(out.Header, src)
+	if err != nil {
+		return err
+	}
+	out.Header.Del("Content-Encoding")
 	Underive(out.Header)
+	masked := Masking(&closing{plain, src}, m)
 	if out.Stream != nil {
-		out.Stream, out.Length = Masking(out.Stream, m), -1
+		out.Stream, out.Length = masked, -1
 		return nil
 	}
-	masked, err := m.Write(nil, out.Body)
-	if err == nil {
-		masked, err = m.Close(masked)
-	}
-	out.Body = masked
-	return fault.Wrap(fault.Denied, "exchange.Request", err, "permission denied: the request may hold what is masked on its way to the backend, and is not what it says it is")
+	out.Body, err = io.ReadAll(masked)
+	return errors.Join(err, masked.Close())
 }
+
+// closing closes what decodes a body, and the body.
+type closing struct {
+	io.ReadCloser
+	body io.Closer
+}
+
+// Close implements io.Closer.
+func (c *closing) Close() error { return errors.Join(c.ReadCloser.Close(), c.body.Close()) }
 
 // Masking returns a body in which m hides values while it is read.
 func Masking(src io.ReadCloser, m *body.Masker) io.ReadCloser {

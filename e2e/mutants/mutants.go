@@ -31,8 +31,8 @@ var table = []mutant{
 		pkg: "./e2e", test: "TestRoleMustAllowTheConnection",
 	},
 	{
-		check: "role: it must allow to connect", file: "internal/gate/gate.go",
-		find: "v := g.decide(g.Judge(&connect), nil, nil)\n\tif v.Effect != access.Allow {", replace: "v := g.decide(g.Judge(&connect), nil, nil)\n\tif false {",
+		check: "role: it must allow to connect", file: "internal/gate/decide.go",
+		find: "v := g.decide(g.Judge(connect), facts{})\n\tif v.Effect != access.Allow {", replace: "v := g.decide(g.Judge(connect), facts{})\n\tif false {",
 		pkg: "./e2e", test: "TestRoleMustAllowTheConnection",
 	},
 	{

@@ -3,6 +3,7 @@ package body
 import (
 	"errors"
 	"fmt"
+	"html"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/mask"
@@ -11,16 +12,6 @@ import (
 // ErrUnreadable is a document that is not what it says it is, or that readers take in several ways. What was written before
 // may stand; what comes after must not be sent.
 var ErrUnreadable = errors.New("the document cannot be read in one way only")
-
-// Kind is a kind of document.
-type Kind uint8
-
-// The kinds. The zero value is none.
-const (
-	JSON   Kind = iota + 1 // one JSON document (RFC 8259)
-	NDJSON                 // a JSON document on each line; each is a document of its own to paths
-	Text                   // text in lines, UTF-8 or another superset of ASCII: detectors only
-)
 
 // Options are how a Masker works.
 type Options struct {
@@ -86,19 +77,27 @@ func (r *Rules) New(kind Kind, o Options) (*Masker, error) {
 	if o.Held <= 0 {
 		o.Held = defaultHeld
 	}
+	if r.whole == nil && r.paths != nil && !kind.structured() {
+		return nil, fmt.Errorf("body.New: %w: it has no fields, and what lies at the paths of masks cannot be told", ErrUnreadable)
+	}
 	m := &Masker{}
 	switch {
 	case r.whole != nil:
 		m.s = &whole{rules: r, kind: kind, held: o.Held, hits: &m.hits}
 	case kind == JSON, kind == NDJSON:
 		m.s = newJSON(r, o.Held, kind == NDJSON, &m.hits)
-	case kind == Text:
+	case kind == SSE:
+		m.s = &events{rules: r, held: o.Held, hits: &m.hits, json: newJSON(r, o.Held, false, new(counter)), text: lines{rules: r, hits: new(counter)}}
+	case kind == Text, kind == CSV && r.paths == nil: // without paths, columns need no names
 		m.s = &text{lines: lines{rules: r, hits: &m.hits}}
+	case kind == CSV:
+		m.s = &table{rules: r, held: o.Held, hits: &m.hits, lines: lines{rules: r, hits: &m.hits}}
+	case kind == Form:
+		m.s = &form{rules: r, held: o.Held, hits: &m.hits, lines: lines{rules: r, hits: &m.hits}}
+	case kind == XML:
+		m.s = &markup{rules: r, held: o.Held, lines: lines{rules: r, hits: &m.hits}}
 	default:
-		return nil, fmt.Errorf("body.New: there is no kind of document %d", kind)
-	}
-	if r.whole == nil && r.paths != nil && kind == Text {
-		return nil, fmt.Errorf("body.New: %w: a text has no fields, and what lies at the paths of masks cannot be told", ErrUnreadable)
+		return nil, fmt.Errorf("body.New: %w: there is no kind of document %d", ErrUnreadable, kind)
 	}
 	return m, nil
 }
@@ -175,6 +174,12 @@ func (r *Rules) replace(dst []byte, kind Kind, text []byte, m access.Mask) []byt
 		return r.appendValue(dst, text, m)
 	case NDJSON:
 		return append(r.appendValue(dst, text, m), '\n')
+	case SSE:
+		return append(r.appendValue(append(dst, "data: "...), text, m), "\n\n"...)
+	case XML:
+		dst = append(dst, "<redacted>"...)
+		dst = append(dst, html.EscapeString(string(mask.Value(nil, text, m, r.key, r.domain)))...)
+		return append(dst, "</redacted>"...)
 	}
 	return mask.Value(dst, text, m, r.key, r.domain)
 }

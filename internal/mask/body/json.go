@@ -75,6 +75,13 @@ func newJSON(r *Rules, held int, many bool, hits *counter) *jsonStream {
 	return j
 }
 
+// again makes ready for another document, whatever the last one came to.
+func (j *jsonStream) again() {
+	j.buf, j.levels, j.at, j.from, j.tok = j.buf[:0], j.levels[:0], 0, 0, 0
+	j.hiding, j.gather, j.key, j.lines.lost, j.hits.n = false, false, false, false, 0
+	j.root()
+}
+
 // root makes ready for a document.
 func (j *jsonStream) root() {
 	j.need, j.states = wantRoot, j.states[:0]

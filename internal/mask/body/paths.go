@@ -137,6 +137,16 @@ func (p *Paths) EnterIndex(dst, from State, i int) State {
 	return p.down(dst, from, row)
 }
 
+// EnterAny appends the state of an element whose number is not known.
+func (p *Paths) EnterAny(dst, from State) State {
+	n := len(dst)
+	dst = p.EnterIndex(dst, from, -1)
+	for i := range p.indexes {
+		State(dst[n:]).Join(p.EnterIndex(nil, from, i))
+	}
+	return dst
+}
+
 func (p *Paths) down(dst, from State, row []uint64) State {
 	for i, s := range from {
 		next := s&row[i]<<1 | s&p.anyhow[i]

@@ -36,6 +36,11 @@ var table = []mutant{
 		pkg: "./e2e", test: "TestRoleMustAllowTheConnection",
 	},
 	{
+		check: "renaming: a name, and nothing else", file: "internal/gate/rename.go",
+		find: "if !r.fits(judged, length, at) {", replace: "if false {",
+		pkg: "./internal/gate", test: "TestRenamingIsNothingElse",
+	},
+	{
 		check: "deny: what is not allowed is refused", file: "internal/gate/ask.go",
 		find: "if v.Effect != access.Allow {\n\t\treturn Permit{}, g.refuse(h, r, v)", replace: "if false {\n\t\treturn Permit{}, g.refuse(h, r, v)",
 		pkg: "./e2e", test: "TestPsql",

@@ -125,3 +125,20 @@ func approve(t *testing.T, id string) {
 		t.Fatalf("%s%s", r.Out, r.Err)
 	}
 }
+
+// TestPolicyTest: what would be decided about a request can be asked without sending it.
+func TestPolicyTest(t *testing.T) {
+	got := backend(t, func(http.ResponseWriter, *http.Request) {})
+	for request, want := range map[string]string{
+		"GET /v1/invoices/42": "allow", "DELETE /v1/invoices/42": "approve", "GET /v1/admin/x": "deny", "PUT /v1/invoices/42": "deny",
+		"POST /v1/invoices HTTP/1.1\nContent-Type: application/json\n\n{\"amount\":1}": "allow",
+	} {
+		r := shared.gw.CLI(t.Context(), "", "policy", "test", "--connection", "billing", "--statement", request, "--issuer", "dev", "--subject", "fn:reader", "--expect", want)
+		if r.Code != 0 {
+			t.Errorf("%s: %s%s", request, r.Out, r.Err)
+		}
+	}
+	if n := len(got()); n != 0 {
+		t.Errorf("the backend saw %d requests", n)
+	}
+}

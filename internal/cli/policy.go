@@ -33,7 +33,8 @@ func (a *app) policy() *cobra.Command {
 by which policies, and where the connection's protocol would refuse by itself what policy allows, because of masks or of what stands
 together in one message. It is judged as in a fresh session. Nothing is sent to the backend on the statement's behalf. The exit code is 0 whatever the verdict, unless --expect is given.`,
 		Example: `  gatehouse policy test --connection orders-db --statement 'delete from payments' --subject refund-fn --claim team=refunds
-  gatehouse policy test --connection orders-db --statement - --principal-token-file token.txt --expect deny < query.sql`,
+  gatehouse policy test --connection orders-db --statement - --principal-token-file token.txt --expect deny < query.sql
+  gatehouse policy test --connection billing --statement 'DELETE /v1/invoices/42' --subject refund-fn`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if c.Flags().Changed("rows") {
 				q.EstimatedRows = &q.rows

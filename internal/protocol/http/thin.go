@@ -6,9 +6,7 @@ import (
 	"net/textproto"
 	"strings"
 
-	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
-	"gatehouse/internal/wire"
 )
 
 func (v *visit) sign(_ context.Context, r *http.Request, c gate.Credential) error {
@@ -27,8 +25,4 @@ func forward(h http.Header) {
 	for _, n := range []string{"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Proxy-Connection", "Content-Length"} {
 		h.Del(n)
 	}
-}
-
-func (p *protocol) explain(context.Context, *gate.Gate, string) ([]wire.Understood, error) {
-	return nil, fault.New(fault.Malformed, "http.explain", "write a request such as GET /v1/invoices")
 }

@@ -13,12 +13,17 @@ import (
 
 // answer has the gate send what was judged, and passes the answer on.
 func (v *visit) answer(p gate.Permit) error {
-	resp, err := v.x.Send(v.r.Context(), p, v.sign)
+	ctx, flow := exchange.NewFlow(v.r.Context(), v.w, v.idle())
+	defer flow.Close()
+	defer exchange.Abandon(v.all)
+	v.flow = flow
+	resp, err := v.x.Send(ctx, p, v.sign)
 	if err != nil {
 		_ = v.x.Done(p, gate.Outcome{Status: access.StatusError, Code: fault.KindOf(err).String()})
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
+	v.begun()
 	n, hits, err := v.pass(p, resp)
 	out := gate.Outcome{Status: access.StatusOK, Code: strconv.Itoa(resp.StatusCode), Bytes: n, Masked: hits}
 	if resp.StatusCode >= http.StatusBadRequest || err != nil {
@@ -42,14 +47,18 @@ func (v *visit) pass(p gate.Permit, resp *http.Response) (n, hits int64, err err
 		return v.masked(resp)
 	}
 	exchange.Trailers(v.w, resp)
+	exchange.Length(v.w, resp)
 	v.w.WriteHeader(resp.StatusCode)
 	buf := v.p.buffers.Get()
 	defer v.p.buffers.Put(buf)
-	n, err = v.x.Pass(p, exchange.Writer(v.w, resp), resp.Body, *buf)
+	n, err = v.x.Pass(p, v.flow.Writer(v.w, resp.ContentLength < 0), v.flow.Body(resp.Body), *buf)
+	if err == nil {
+		exchange.Finish(v.w, resp, nil)
+		err = v.flow.Flush()
+	}
 	if err != nil {
 		return n, 0, fault.Wrap(fault.Backend, "http.pass", err, "the answer ended before its end")
 	}
-	exchange.Finish(v.w, resp)
 	return n, 0, nil
 }
 
@@ -74,15 +83,15 @@ func (v *visit) masked(resp *http.Response) (n, hits int64, err error) {
 		return n, hits, err
 	}
 	w.start()
-	hits += hidden.Headers(resp.Trailer)
-	exchange.Finish(v.w, resp)
-	return n, hits, nil
+	exchange.Finish(v.w, resp, func(h http.Header) { hits += hidden.Headers(h) })
+	return n, hits, v.flow.Flush()
 }
 
 // document writes the body of an answer in which values are hidden.
 func (v *visit) document(w http.ResponseWriter, hidden *exchange.Hidden, resp *http.Response) (n, hits int64, err error) {
+	resp.Body = v.flow.Body(resp.Body)
 	if !hidden.Documents() {
-		n, err = io.Copy(exchange.Flushing{W: w}, resp.Body)
+		n, err = io.Copy(v.flow.Writer(w, true), resp.Body)
 		return n, 0, err
 	}
 	src, m, err := hidden.Open(resp)
@@ -91,11 +100,11 @@ func (v *visit) document(w http.ResponseWriter, hidden *exchange.Hidden, resp *h
 	}
 	defer func() { _ = src.Close() }()
 	if m == nil {
-		n, err = io.Copy(exchange.Flushing{W: w}, src)
+		n, err = io.Copy(v.flow.Writer(w, true), src)
 		return n, 0, err
 	}
 	w.Header().Del("Content-Encoding")
-	n, err = exchange.Rebuild(exchange.Flushing{W: w}, src, m, v.p.buffers)
+	n, err = exchange.Rebuild(v.flow.Writer(w, true), src, m, v.p.buffers)
 	return n, m.Hits(), err
 }
 

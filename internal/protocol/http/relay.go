@@ -33,6 +33,7 @@ type visit struct {
 	j    judged
 	body *exchange.Body
 	all  io.ReadCloser
+	flow *exchange.Flow
 }
 
 // Serve implements wire.Exchanger: one request, from top to bottom.
@@ -128,7 +129,7 @@ func (v *visit) hold(h *gate.Handle) (err error) {
 func (v *visit) outgoing() (gate.Outgoing, error) {
 	u := v.base.URL()
 	out := gate.Outgoing{Method: v.r.Method, URL: &url.URL{Scheme: u.Scheme, Host: u.Host}, Header: v.r.Header.Clone(),
-		Trailer: v.r.Trailer, Length: v.r.ContentLength}
+		Length: v.r.ContentLength}
 	v.t.on(v.base.Base, out.URL)
 	switch {
 	case v.body != nil && v.body.Whole:
@@ -139,6 +140,7 @@ func (v *visit) outgoing() (gate.Outgoing, error) {
 		out.Stream = v.all
 	}
 	forward(out.Header)
+	v.stream(&out)
 	return out, v.hide(&out)
 }
 
@@ -156,6 +158,7 @@ func (v *visit) hide(out *gate.Outgoing) error {
 	if err != nil || hidden == nil {
 		return err
 	}
+	out.Trailer = nil // what comes so late is not looked through
 	return hidden.Request(out)
 }
 

@@ -1,31 +1,18 @@
 package exchange
 
 import (
-	"io"
 	"net/http"
+	"strconv"
 	"sync"
 )
 
-// Flushing writes on what it is given at once, for answers that come in pieces.
-type Flushing struct {
-	W http.ResponseWriter
-}
-
-// Write implements io.Writer.
-func (f Flushing) Write(b []byte) (int, error) {
-	n, err := f.W.Write(b)
-	if err == nil {
-		err = http.NewResponseController(f.W).Flush()
+// Length tells a client how long an answer is, where that is known: of an answer to HEAD, what the body would have been.
+func Length(w http.ResponseWriter, resp *http.Response) {
+	switch {
+	case resp.ContentLength < 0 || resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified:
+	case len(resp.Trailer) == 0 || resp.Request != nil && resp.Request.Method == http.MethodHead:
+		w.Header().Set("Content-Length", strconv.FormatInt(resp.ContentLength, 10))
 	}
-	return n, err
-}
-
-// Writer returns how an answer is written: piece by piece as they come where its length is not known.
-func Writer(w http.ResponseWriter, resp *http.Response) io.Writer {
-	if resp.ContentLength >= 0 {
-		return w
-	}
-	return Flushing{w}
 }
 
 // Buffers are what answers are copied through.
@@ -44,19 +31,3 @@ func (b *Buffers) Get() *[]byte {
 
 // Put gives a buffer back.
 func (b *Buffers) Put(p *[]byte) { b.pool.Put(p) }
-
-// Trailers announces the trailers of an answer: call it before the header is written, and Finish after the body.
-func Trailers(w http.ResponseWriter, resp *http.Response) {
-	for name := range resp.Trailer {
-		w.Header().Add("Trailer", name)
-	}
-}
-
-// Finish writes the trailers of an answer whose body has been read.
-func Finish(w http.ResponseWriter, resp *http.Response) {
-	for name, values := range resp.Trailer {
-		for _, v := range values {
-			w.Header().Add(name, v)
-		}
-	}
-}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"gatehouse/internal/fault"
@@ -22,24 +23,64 @@ func Patient(w http.ResponseWriter, r *http.Request, silence time.Duration, cloc
 	if r.Body == nil || r.Body == http.NoBody {
 		return http.NoBody
 	}
-	return &patient{r.Body, http.NewResponseController(w), silence, clock}
+	return &patient{body: r.Body, client: http.NewResponseController(w), silence: silence, clock: clock}
 }
 
 type patient struct {
-	io.ReadCloser
-	client  *http.ResponseController
+	body   io.ReadCloser
+	client *http.ResponseController
+	clock  func() time.Time
+
+	mu      sync.Mutex
 	silence time.Duration
-	clock   func() time.Time
+	over    bool // nothing more is read
 }
 
 // Read implements io.Reader.
 func (p *patient) Read(b []byte) (int, error) {
-	_ = p.client.SetReadDeadline(p.clock().Add(p.silence)) // of a test's recorder there is none
-	n, err := p.ReadCloser.Read(b)
-	if errors.Is(err, io.EOF) {
-		_ = p.client.SetReadDeadline(time.Time{})
+	p.await()
+	n, err := p.body.Read(b)
+	if err != nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.over = true; errors.Is(err, io.EOF) {
+			_ = p.client.SetReadDeadline(time.Time{})
+		}
 	}
 	return n, err
+}
+
+func (p *patient) await() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.over {
+		_ = p.client.SetReadDeadline(p.clock().Add(p.silence)) // of a test's recorder there is none
+	}
+}
+
+// Close implements io.Closer.
+func (p *patient) Close() error { return p.body.Close() }
+
+// Relax gives a client another silence: once an answer has begun, the two may speak whenever they like.
+func Relax(body io.ReadCloser, silence time.Duration) {
+	if p, ok := body.(*patient); ok {
+		p.mu.Lock()
+		p.silence = silence
+		p.mu.Unlock()
+		p.await()
+	}
+}
+
+// Abandon ends a body that nobody reads to its end: whoever still reads it is told so.
+func Abandon(body io.ReadCloser) {
+	if p, ok := body.(*patient); ok {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if !p.over {
+			p.over = true
+			_ = p.client.SetReadDeadline(past)
+		}
+	}
 }
 
 // Hold reads up to limit bytes of a body. Where there is more, Whole is false and what was read comes first in what Stream gives.

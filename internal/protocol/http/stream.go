@@ -1,0 +1,58 @@
+package http
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"gatehouse/internal/gate"
+	"gatehouse/internal/wire/exchange"
+)
+
+// defaultIdle is how long an answer may say nothing where a connection does not say.
+const defaultIdle = 5 * time.Minute
+
+// idle is how long an answer, or a connection that was upgraded, may say nothing.
+func (v *visit) idle() time.Duration {
+	if o := v.conn.HTTP; o != nil && o.IdleTimeout > 0 {
+		return time.Duration(o.IdleTimeout)
+	}
+	return defaultIdle
+}
+
+// stream makes ready what is sent as it comes: its trailers follow it, and both sides may speak at once. A client that waits to be
+// told to go on (RFC 9110, section 10.1.1) waits for the backend's word, as the body is asked for only then.
+func (v *visit) stream(out *gate.Outgoing) {
+	if out.Stream == nil {
+		return
+	}
+	out.Trailer, out.Stream = exchange.Trailing(v.r, out.Stream)
+	out.Stream = uploaded{out.Stream, v}
+	out.Header.Del("Expect")
+	if strings.EqualFold(v.r.Header.Get("Expect"), "100-continue") {
+		out.Header.Set("Expect", "100-continue")
+	}
+	_ = http.NewResponseController(v.w).EnableFullDuplex() // HTTP/2 always is
+}
+
+// uploaded is a body that is sent as it comes.
+type uploaded struct {
+	io.ReadCloser
+	v *visit
+}
+
+// Read implements io.Reader.
+func (u uploaded) Read(b []byte) (int, error) {
+	n, err := u.ReadCloser.Read(b)
+	if n > 0 {
+		u.v.flow.Alive()
+	}
+	return n, err
+}
+
+// begun is called when the answer's header is there.
+func (v *visit) begun() {
+	v.flow.Begun()
+	exchange.Relax(v.all, v.idle())
+}

@@ -1,0 +1,106 @@
+package exchange
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/internal/fault"
+)
+
+// Flow watches one round trip for silence: of the backend, whose answer is then cut, and of a client that does not take what it
+// is sent. What is in memory of an answer is one buffer, however slow its reader.
+type Flow struct {
+	client  *http.ResponseController
+	idle    time.Duration
+	timer   *time.Timer
+	writing atomic.Bool // it is the client's turn
+}
+
+var past = time.Unix(1, 0)
+
+// ErrSilent is the cause of a round trip that ended because nothing was said for too long.
+var ErrSilent = &fault.Error{Op: "exchange.Flow", Kind: fault.Backend, Say: "the backend said nothing for too long",
+	Hint: "http.idle_timeout of the connection says how long it may."}
+
+// NewFlow begins to watch. The context that it returns ends with ErrSilent where the backend is silent for longer than idle.
+// Close ends both.
+func NewFlow(ctx context.Context, w http.ResponseWriter, idle time.Duration) (context.Context, *Flow) {
+	ctx, end := context.WithCancelCause(ctx)
+	f := &Flow{client: http.NewResponseController(w), idle: idle}
+	f.timer = time.AfterFunc(idle, func() {
+		if f.writing.Load() {
+			_ = f.client.SetWriteDeadline(past) // a client that reads nothing cannot be told
+		}
+		end(ErrSilent)
+	})
+	return ctx, f
+}
+
+// Close ends the watch. The context of the flow lives on until the request's own ends.
+func (f *Flow) Close() { f.timer.Stop() }
+
+// Begun tells that the answer has begun: from now on only reading and writing it is watched.
+func (f *Flow) Begun() { f.timer.Stop() }
+
+// Alive tells of a sign of life of the client: while no answer has begun, the backend has its time from then on.
+func (f *Flow) Alive() {
+	if f.timer.Stop() { // not where nobody waits
+		f.timer.Reset(f.idle)
+	}
+}
+
+// Body is the body of the answer, watched.
+func (f *Flow) Body(body io.ReadCloser) io.ReadCloser { return &watchedBody{body, f} }
+
+type watchedBody struct {
+	io.ReadCloser
+	f *Flow
+}
+
+// Read implements io.Reader.
+func (b *watchedBody) Read(p []byte) (int, error) {
+	b.f.timer.Reset(b.f.idle)
+	n, err := b.ReadCloser.Read(p)
+	b.f.timer.Stop()
+	return n, err
+}
+
+// Writer writes to the client, watched. Where flush is true, what is written leaves at once.
+func (f *Flow) Writer(w io.Writer, flush bool) io.Writer { return &watchedWriter{w, f, flush} }
+
+type watchedWriter struct {
+	w     io.Writer
+	f     *Flow
+	flush bool
+}
+
+// Write implements io.Writer.
+func (w *watchedWriter) Write(b []byte) (int, error) {
+	w.f.begin()
+	defer w.f.end()
+	n, err := w.w.Write(b)
+	if err == nil && w.flush {
+		err = w.f.client.Flush()
+	}
+	return n, err
+}
+
+// Flush sends the client what was written. It is called at an answer's end, too: what net/http sends later, nobody watches.
+func (f *Flow) Flush() error {
+	f.begin()
+	defer f.end()
+	return f.client.Flush()
+}
+
+func (f *Flow) begin() {
+	f.writing.Store(true)
+	f.timer.Reset(f.idle)
+}
+
+func (f *Flow) end() {
+	f.timer.Stop()
+	f.writing.Store(false)
+}

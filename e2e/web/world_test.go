@@ -50,6 +50,10 @@ func TestMain(m *testing.M) {
 	} else {
 		code = m.Run()
 	}
+	if code != 0 && shared.gw != nil {
+		log, _ := shared.gw.Log()
+		fmt.Fprintln(os.Stderr, "the gateway's log ends with:\n"+log[max(0, len(log)-6000):])
+	}
 	if err := shared.close(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
@@ -88,8 +92,11 @@ func (w *world) close() error {
 	if w.gw != nil {
 		w.gw.Stop()
 	}
-	if w.backend != nil {
-		w.backend.Close()
+	for _, b := range []*httptest.Server{w.backend, streaming.plain, streaming.tls} {
+		if b != nil {
+			b.CloseClientConnections()
+			b.Close()
+		}
 	}
 	return errors.Join(os.RemoveAll(w.dir))
 }

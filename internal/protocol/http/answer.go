@@ -49,6 +49,9 @@ func (v *visit) pass(p gate.Permit, resp *http.Response) (n, hits int64, err err
 	exchange.Trailers(v.w, resp)
 	exchange.Length(v.w, resp)
 	v.w.WriteHeader(resp.StatusCode)
+	if resp.ContentLength < 0 {
+		_ = v.flow.Flush() // what comes in pieces may take its time
+	}
 	buf := v.p.buffers.Get()
 	defer v.p.buffers.Put(buf)
 	n, err = v.x.Pass(p, v.flow.Writer(v.w, resp.ContentLength < 0), v.flow.Body(resp.Body), *buf)

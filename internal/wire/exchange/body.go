@@ -33,7 +33,7 @@ type patient struct {
 
 	mu      sync.Mutex
 	silence time.Duration
-	over    bool // nothing more is read
+	over    bool // the client's connection is no longer this body's
 }
 
 // Read implements io.Reader.
@@ -43,9 +43,10 @@ func (p *patient) Read(b []byte) (int, error) {
 	if err != nil {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if p.over = true; errors.Is(err, io.EOF) {
+		if !p.over && errors.Is(err, io.EOF) {
 			_ = p.client.SetReadDeadline(time.Time{})
 		}
+		p.over = true
 	}
 	return n, err
 }
@@ -71,7 +72,8 @@ func Relax(body io.ReadCloser, silence time.Duration) {
 	}
 }
 
-// Abandon ends a body that nobody reads to its end: whoever still reads it is told so.
+// Abandon ends a body before its request's handler returns: whoever still reads it is told so, and the client's connection is not
+// touched any more, as net/http demands (TestEarlyAnswer).
 func Abandon(body io.ReadCloser) {
 	if p, ok := body.(*patient); ok {
 		p.mu.Lock()

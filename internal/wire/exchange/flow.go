@@ -4,7 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"gatehouse/internal/fault"
@@ -16,7 +16,10 @@ type Flow struct {
 	client  *http.ResponseController
 	idle    time.Duration
 	timer   *time.Timer
-	writing atomic.Bool // it is the client's turn
+
+	mu      sync.Mutex
+	writing bool // it is the client's turn
+	closed  bool // the client's connection is no longer this request's
 }
 
 var past = time.Unix(1, 0)
@@ -31,7 +34,9 @@ func NewFlow(ctx context.Context, w http.ResponseWriter, idle time.Duration) (co
 	ctx, end := context.WithCancelCause(ctx)
 	f := &Flow{client: http.NewResponseController(w), idle: idle}
 	f.timer = time.AfterFunc(idle, func() {
-		if f.writing.Load() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.writing && !f.closed {
 			_ = f.client.SetWriteDeadline(past) // a client that reads nothing cannot be told
 		}
 		end(ErrSilent)
@@ -39,8 +44,13 @@ func NewFlow(ctx context.Context, w http.ResponseWriter, idle time.Duration) (co
 	return ctx, f
 }
 
-// Close ends the watch. The context of the flow lives on until the request's own ends.
-func (f *Flow) Close() { f.timer.Stop() }
+// Close ends the watch, before the request's handler returns: from then on the client's connection must not be touched.
+func (f *Flow) Close() {
+	f.timer.Stop()
+	f.mu.Lock()
+	f.closed = true
+	f.mu.Unlock()
+}
 
 // Begun tells that the answer has begun: from now on only reading and writing it is watched.
 func (f *Flow) Begun() { f.timer.Stop() }
@@ -96,11 +106,17 @@ func (f *Flow) Flush() error {
 }
 
 func (f *Flow) begin() {
-	f.writing.Store(true)
+	f.turn(true)
 	f.timer.Reset(f.idle)
 }
 
 func (f *Flow) end() {
 	f.timer.Stop()
-	f.writing.Store(false)
+	f.turn(false)
+}
+
+func (f *Flow) turn(clients bool) {
+	f.mu.Lock()
+	f.writing = clients
+	f.mu.Unlock()
 }

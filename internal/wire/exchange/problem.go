@@ -28,6 +28,9 @@ func Status(err error) int {
 	if errors.Is(err, gate.ErrBudget) {
 		return http.StatusTooManyRequests
 	}
+	if errors.Is(err, ErrSilent) {
+		return http.StatusGatewayTimeout
+	}
 	switch fault.KindOf(err) {
 	case fault.Unauthenticated:
 		return http.StatusUnauthorized

@@ -19,7 +19,7 @@ import (
 type streams struct {
 	once  sync.Once
 	err   error
-	token string // of fn:stream
+	token string   // of fn:stream
 	mux   sync.Map // of handlers, by path
 	next  atomic.Int64
 	plain *httptest.Server // HTTP/1.1 and HTTP/2, both in clear

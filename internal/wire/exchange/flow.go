@@ -13,9 +13,9 @@ import (
 // Flow watches one round trip for silence: of the backend, whose answer is then cut, and of a client that does not take what it
 // is sent. What is in memory of an answer is one buffer, however slow its reader.
 type Flow struct {
-	client  *http.ResponseController
-	idle    time.Duration
-	timer   *time.Timer
+	client *http.ResponseController
+	idle   time.Duration
+	timer  *time.Timer
 
 	mu      sync.Mutex
 	writing bool // it is the client's turn

@@ -21,7 +21,7 @@ const name = "http"
 // New returns the protocol.
 func New(d wire.Deps) wire.Protocol {
 	p := &protocol{key: d.Mask, clock: d.Clock, buffers: new(exchange.Buffers), endpoints: newEndpoints(), masks: exchange.NewCompiled(d.Mask)}
-	return wire.Protocol{Name: name, Address: "127.0.0.1:8080", Verbs: verbs(), Exchange: p, Test: test, Understand: p.explain}
+	return wire.Protocol{Name: name, Address: "127.0.0.1:8444", Verbs: verbs(), Exchange: p, Test: test, Understand: p.explain}
 }
 
 // protocol serves requests. It is safe for concurrent use.

@@ -48,6 +48,17 @@ func (m *marker) look(block []byte) bool {
 	return m.marks != 0
 }
 
+// harmless reports whether a text holds nothing that could be marked, nor be folded to it. It is worth its time for short
+// values, most of which are names and words.
+func harmless(v []byte) bool {
+	var found uint64
+	for i := 0; i < len(v); i += 8 {
+		x := load(v, i)
+		found |= x&(0x80*ones) | within(x, '0', ':') | equal(x, '@') | equal(x, '+')
+	}
+	return found == 0
+}
+
 // runs returns the first digits of the runs that atDigit must see.
 func (m *marker) runs(block []byte, digits uint64) uint64 {
 	var letters, high, spaces, joints, opens, zeros uint64

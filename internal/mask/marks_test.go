@@ -73,3 +73,18 @@ func FuzzMarks(f *testing.F) {
 		}
 	})
 }
+
+// TestHarmless: every byte that a marker marks, or that folding changes, is seen wherever it stands.
+func TestHarmless(t *testing.T) {
+	for size := 1; size < 40; size++ {
+		for i := range size {
+			for c := range 256 {
+				v := []byte(strings.Repeat("a", size))
+				v[i] = byte(c)
+				if got, want := harmless(v), !isDigit(byte(c)) && strings.IndexByte(":@+", byte(c)) < 0 && c < 0x80; got != want {
+					t.Fatalf("%q: %v", v, got)
+				}
+			}
+		}
+	}
+}

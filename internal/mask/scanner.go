@@ -93,6 +93,9 @@ func (s *Scanner) Mask(dst, v []byte) (out []byte, hits int) {
 
 // once makes one pass. Where it finds nothing it returns v.
 func (s *Scanner) once(dst, v []byte) ([]byte, int) {
+	if len(v) <= 4*blockSize && harmless(v) {
+		return v, 0
+	}
 	if !beyondASCII(v) || !foldable(v) {
 		if m := newMarker(v, s.numbers); m.next() {
 			return s.render(dst, v, nil, &m)

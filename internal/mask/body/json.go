@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"unicode/utf8"
 
 	"gatehouse/internal/access"
@@ -39,6 +40,7 @@ type level struct {
 type jsonStream struct {
 	rules *Rules
 	held  int
+	short int  // bytes of a string about whose length nothing need be done
 	many  bool // one document on each line
 	hits  *counter
 	lines lines
@@ -70,7 +72,7 @@ type jsonStream struct {
 }
 
 func newJSON(r *Rules, held int, many bool, hits *counter) *jsonStream {
-	j := &jsonStream{rules: r, held: held, many: many, hits: hits, lines: lines{rules: r, hits: hits}}
+	j := &jsonStream{rules: r, held: held, short: min(held, window), many: many, hits: hits, lines: lines{rules: r, hits: hits}}
 	j.root()
 	return j
 }
@@ -405,15 +407,16 @@ func digitsOf(w []byte) (n int) {
 	return n
 }
 
-// special finds the first byte of s that is a quote, a backslash, a control byte or beyond ASCII.
+// special finds the first byte of s that is a quote, a backslash, a control byte or beyond ASCII. It looks at eight bytes
+// together: a byte borrows from the next only where it is found itself, so that the lowest bit is always right.
 func special(s []byte) int {
 	const ones = 0x0101010101010101
 	i := 0
 	for ; i+8 <= len(s); i += 8 {
 		x := binary.LittleEndian.Uint64(s[i:])
 		quote, slash := x^'"'*ones, x^'\\'*ones
-		if (x|(x-' '*ones)|(quote-ones)|(slash-ones))&(0x80*ones) != 0 {
-			break
+		if found := (x | (x - ' '*ones) | (quote - ones) | (slash - ones)) & (0x80 * ones); found != 0 {
+			return i + bits.TrailingZeros64(found)/8
 		}
 	}
 	for ; i < len(s); i++ {

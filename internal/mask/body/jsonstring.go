@@ -23,14 +23,14 @@ func (j *jsonStream) quote() error {
 		j.whole = j.rules.scan != nil
 	}
 	j.tok, j.at, j.pieces, j.escapes, j.need = j.at, j.at+1, false, false, inString
-	return nil
+	return j.string()
 }
 
 // string reads on inside a string, to its end if that is there.
 func (j *jsonStream) string() error {
 	for j.at < len(j.in) {
 		in, limit := j.in, len(j.in)
-		if j.whole {
+		if j.whole && limit-j.tok > j.short {
 			end, err := j.limit()
 			if err != nil {
 				return err
@@ -153,6 +153,10 @@ func (j *jsonStream) endString() error {
 	if j.key, j.need = false, wantColon; j.rules.paths != nil && !j.hiding && !j.whole {
 		j.here = append(j.here[:0], j.parent()...) // nothing in there can be at a path
 	}
+	if j.at < len(j.in) && j.in[j.at] == ':' {
+		j.need = wantValue
+		j.structure(':')
+	}
 	return nil
 }
 
@@ -176,10 +180,12 @@ func (j *jsonStream) endWhole() {
 		if p := j.rules.paths; p != nil {
 			j.here = p.Enter(j.here[:0], j.parent(), text)
 		}
-		j.name = append(j.name[:0], text...)
 	}
 	if j.rules.scan == nil {
 		return
+	}
+	if j.key {
+		j.name = append(j.name[:0], text...)
 	}
 	if out, hits := j.detect(text); hits > 0 {
 		j.dst = append(j.dst, j.in[j.from:j.tok+1]...)

@@ -195,15 +195,18 @@ func (s State) Live() bool {
 
 // Mask returns the mask of what is at s, the strongest where there are several.
 func (p *Paths) Mask(s State) (m access.Mask, ok bool) {
+	var found uint64
 	for i, w := range s {
-		if w&p.ends[i] != 0 {
-			ok = true
-		}
+		found |= w & p.ends[i]
 	}
-	if !ok {
+	if found == 0 {
 		return m, false
 	}
-	ok = false
+	return p.strongest(s)
+}
+
+// strongest is Mask for a place that has one.
+func (p *Paths) strongest(s State) (m access.Mask, ok bool) {
 	for _, one := range p.masks {
 		switch {
 		case s[one.word]&one.bit == 0:

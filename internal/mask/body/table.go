@@ -97,12 +97,11 @@ func (t *table) line(dst, row []byte) ([]byte, error) {
 		return dst, t.wrong("a row has more values than there are names")
 	}
 	p := t.rules.paths
-	start := p.Start(nil)
-	t.state = p.EnterIndex(t.state[:0], start, t.row)
+	t.state = p.EnterIndex(t.state[:0], p.start, t.row)
 	t.row++
 	for i := range t.cells {
 		t.below = p.Enter(t.below[:0], t.state, t.names[i])
-		t.hide(i, start, t.state, t.below)
+		t.hide(i, p.start, t.state, t.below)
 	}
 	return append(t.render(dst, t.cells), end...), nil
 }
@@ -138,7 +137,7 @@ func (t *table) begin(row []byte) error {
 // titles are the cells of the first row, which a path hides where it leads to the document.
 func (t *table) titles() []cell {
 	for i := range t.cells {
-		t.hide(i, t.rules.paths.Start(nil))
+		t.hide(i, t.rules.paths.start)
 	}
 	return t.cells
 }

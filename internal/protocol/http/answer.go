@@ -24,7 +24,10 @@ func (v *visit) answer(p gate.Permit) error {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	v.begun()
-	n, hits, err := v.pass(p, resp)
+	var n, hits int64
+	if err = v.meter(p); err == nil {
+		n, hits, err = v.pass(p, resp)
+	}
 	out := gate.Outcome{Status: access.StatusOK, Code: strconv.Itoa(resp.StatusCode), Bytes: n, Masked: hits}
 	if resp.StatusCode >= http.StatusBadRequest || err != nil {
 		out.Status = access.StatusError

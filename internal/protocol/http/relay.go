@@ -59,7 +59,7 @@ func (p *protocol) Serve(w http.ResponseWriter, r *http.Request, x *gate.Exchang
 		}
 		h = x.Judge(v.j.statement)
 	}
-	ask := gate.Request{Sent: v.j.sent, Return: back}
+	ask := gate.Request{Sent: v.j.sent, Return: back, Rows: true}
 	if v.body != nil {
 		ask.Exact = v.body.Held
 	}

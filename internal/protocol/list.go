@@ -2,6 +2,7 @@
 package protocol
 
 import (
+	"gatehouse/internal/protocol/aws"
 	"gatehouse/internal/protocol/http"
 	"gatehouse/internal/protocol/postgres"
 	"gatehouse/internal/wire"
@@ -12,5 +13,6 @@ func All(d wire.Deps) []wire.Protocol {
 	return []wire.Protocol{
 		postgres.New(d),
 		http.New(d),
+		aws.New(d),
 	}
 }

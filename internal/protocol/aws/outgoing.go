@@ -17,8 +17,8 @@ func (v *visit) outgoing() (gate.Outgoing, error) {
 	if err != nil {
 		return gate.Outgoing{}, err
 	}
-	out := gate.Outgoing{Method: v.r.Method, URL: u, Header: forwarded(v.read.Header)}
-	if v.hide.need() {
+	out := gate.Outgoing{Method: v.r.Method, URL: u, Host: host(u), Header: forwarded(v.read.Header)}
+	if !v.hide.none() {
 		out.Header.Set("Accept-Encoding", "identity")
 	}
 	switch {
@@ -98,13 +98,21 @@ func (v *visit) backend() (*url.URL, error) {
 		if s == nil {
 			return nil, fault.New(fault.Denied, "aws.backend", "nobody knows the host of the service %s: name its URL in aws.endpoints", v.c.scope.Service)
 		}
-		u.Host = v.host(suffix)
+		u.Host = v.hostBelow(suffix)
 	}
 	if s != nil && s.id == "s3" && v.conn.AWS != nil && !v.conn.AWS.PathStyle && strings.HasPrefix(u.Host, "s3.") {
 		bucket = v.c.labels["Bucket"]
 	}
 	v.onto(u, e.Base, bucket)
 	return u, nil
+}
+
+// host is what a backend is called in the Host header: without the port that everybody takes for granted.
+func host(u *url.URL) string {
+	if p := u.Port(); p == "443" && u.Scheme == "https" || p == "80" && u.Scheme == "http" {
+		return strings.TrimSuffix(u.Host, ":"+p)
+	}
+	return u.Host
 }
 
 // names are what aws.endpoints may call a service.
@@ -115,18 +123,18 @@ func (v *visit) names() []string {
 	return []string{v.c.service.id, v.c.service.endpoint, v.c.service.signing}
 }
 
-// host is a service's host below a suffix such as amazonaws.com:443.
-func (v *visit) host(suffix string) string {
+// hostBelow is a service's host below a suffix such as amazonaws.com:443.
+func (v *visit) hostBelow(suffix string) string {
 	s := v.c.service
 	domain, port, _ := strings.Cut(suffix, ":")
-	host := s.endpoint + "." + v.c.region + "." + domain
+	name := s.endpoint + "." + v.c.region + "." + domain
 	if s.host != "" && domain == "amazonaws.com" {
-		host = s.host
+		name = s.host
 	}
 	if o := v.c.operation; o != nil && o.hostPrefix != "" {
-		host = v.prefixed(o.hostPrefix) + host
+		name = v.prefixed(o.hostPrefix) + name
 	}
-	return host + ":" + port
+	return name + ":" + port
 }
 
 // prefixed fills a host prefix such as {AccountId}.

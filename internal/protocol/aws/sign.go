@@ -106,4 +106,3 @@ func static(c gate.Credential) (aws.Credentials, error) {
 	}
 	return aws.Credentials{AccessKeyID: k.AccessKeyID, SecretAccessKey: k.SecretAccessKey, SessionToken: k.SessionToken}, nil
 }
-

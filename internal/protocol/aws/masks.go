@@ -1,0 +1,207 @@
+package aws
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/fault"
+)
+
+// masks is what must be hidden of a call and of its answer: the masks of every resource that it touches, together.
+type masks struct {
+	access.DocumentMasks
+	requests bool // there are masks of what the backend is sent, which calls of AWS know no way to keep
+}
+
+func (m masks) none() bool { return m.None() && !m.requests }
+
+// masks gathers what policy says of the resources of a call.
+func (c *call) masks(m access.Masks) masks {
+	var all masks
+	if m == nil {
+		return all
+	}
+	var names []string
+	for _, t := range slices.Concat(c.touches, c.related) {
+		names = append(names, t.arn)
+	}
+	for _, arn := range slices.Concat(names, c.tables) {
+		resource := c.resource(arn)
+		all.requests = all.requests || !m.Document(resource, access.ToBackend).None()
+		d := m.Document(resource, access.ToClient)
+		if d.Whole != nil && all.Whole == nil {
+			all.Whole = d.Whole
+		}
+		all.Paths = join(all.Paths, d.Paths)
+		all.Headers = join(all.Headers, d.Headers)
+		all.Detect = join(all.Detect, d.Detect)
+	}
+	return all
+}
+
+func join[T comparable](to, more []T) []T {
+	for _, v := range more {
+		if !slices.Contains(to, v) {
+			to = append(to, v)
+		}
+	}
+	return to
+}
+
+// inside reports whether something is hidden by the document's structure, rather than by detectors.
+func (m masks) inside() bool { return m.Whole != nil || len(m.Paths) > 0 }
+
+// form is how an answer is masked.
+type form uint8
+
+const (
+	formRefused form = iota // nobody knows how: the call is refused before it is sent
+	formJSON                // parameters in JSON
+	formItems               // the same, with DynamoDB's values
+	formBytes               // what was stored: JSON or text by its content type
+	formXML                 // parameters in XML: detectors only
+	formPlain               // nothing of what is masked is in it
+)
+
+// answerForm tells how the answer to a call is masked.
+func (c *call) answerForm(m masks) form {
+	o := c.operation
+	switch {
+	case o == nil || o.stream || o.events:
+		return formRefused
+	case c.service.id == "s3":
+		return c.objectForm(m)
+	case c.service.id == "dynamodb" || c.service.id == "dynamodbstreams":
+		return formItems
+	case o.output:
+		return formBytes
+	case c.dialect == dialectJSON || c.dialect == dialectREST:
+		if m.Whole != nil && !slices.Contains([]string{"sqs", "secretsmanager", "ssm", "lambda"}, c.service.id) {
+			return formRefused
+		}
+		return formJSON
+	case (c.dialect == dialectQuery || c.dialect == dialectEC2 || c.dialect == dialectXML) && !m.inside():
+		return formXML
+	}
+	return formRefused
+}
+
+// objectForm is for S3: masks are of what objects hold; lists and settings hold none of it.
+func (c *call) objectForm(m masks) form {
+	switch c.operation.name {
+	case "GetObject", "HeadObject":
+		return formBytes
+	case "SelectObjectContent", "GetObjectTorrent", "GetObjectAttributes":
+		return formRefused
+	}
+	if len(m.Detect) > 0 && c.operation.method == http.MethodGet {
+		return formXML
+	}
+	return formPlain
+}
+
+// carried are calls that take what is masked to where nobody masks it.
+var carried = []string{
+	"dynamodb.ExportTableToPointInTime", "dynamodb.RestoreTableFromBackup", "dynamodb.RestoreTableToPointInTime",
+	"dynamodb.EnableKinesisStreamingDestination", "dynamodb.UpdateKinesisStreamingDestination", "dynamodb.CreateGlobalTable",
+	"s3.CopyObject", "s3.UploadPartCopy", "s3.RestoreObject", "secretsmanager.ReplicateSecretToRegions", "sqs.StartMessageMoveTask",
+}
+
+// steered refuses a call under masks that could tell of what they hide: whose condition reads it, whose answer cannot be
+// masked, or that copies it elsewhere.
+func (c *call) steered(m masks) error {
+	if m.none() {
+		return nil
+	}
+	if m.requests {
+		return masked("masks of requests are not kept in calls of AWS: leave out `in` of the mask, or write another policy")
+	}
+	if c.answerForm(m) == formRefused {
+		return masked("the answer holds what is masked for you, in a form that cannot be masked")
+	}
+	if !m.inside() {
+		return nil
+	}
+	if slices.Contains(carried, c.service.id+"."+c.operation.name) {
+		return masked("the call takes what is masked for you to another place")
+	}
+	switch c.service.id {
+	case "s3":
+		return c.steeredObject()
+	case "dynamodb":
+		return c.steeredItems(m)
+	}
+	return nil
+}
+
+// steeredObject refuses what tells of an object by parts or by guesses.
+func (c *call) steeredObject() error {
+	if c.operation.name != "GetObject" && c.operation.name != "HeadObject" {
+		return nil
+	}
+	for _, name := range [...]string{"Range", "If-Match", "If-None-Match"} {
+		if len(c.Header.Values(name)) > 0 {
+			return masked("objects that are masked for you are read whole: leave out the header " + name)
+		}
+	}
+	if c.query.Has("partNumber") {
+		return masked("objects that are masked for you are read whole: leave out partNumber")
+	}
+	return nil
+}
+
+// steeredItems refuses expressions that read a masked attribute: who may ask often enough learns it.
+func (c *call) steeredItems(m masks) error {
+	names := c.mentions()
+	if !names.ok {
+		return masked("what the call's expressions read cannot be told from what is masked for you")
+	}
+	if m.Whole != nil && len(names.read) > 0 && !c.keyed(names) {
+		return masked("the call's conditions read items that are masked for you as a whole")
+	}
+	for _, p := range m.Paths {
+		path, err := access.ParsePath(p.Path)
+		if err != nil {
+			return masked("a mask has a path that cannot be read")
+		}
+		hides, any := attributes(path)
+		for name := range names.read {
+			if any || slices.ContainsFunc(hides, func(h string) bool { return strings.EqualFold(h, name) }) {
+				return &fault.Error{Op: "aws.steered", Kind: fault.Denied, Say: "the call's conditions or keys read " + name + ", which is masked for you",
+					Hint: "Leave " + name + " out of the call's conditions, filters, keys and of the sources of its updates."}
+			}
+		}
+		if slices.ContainsFunc(path.Steps, func(s access.Step) bool { return s.Kind == access.StepIndex }) && len(find(c.input, "ProjectionExpression")) > 0 {
+			return masked("a mask counts elements of a list, which a projection counts anew")
+		}
+	}
+	return nil
+}
+
+// keyed reports whether a call reads by the key alone, as Whole lets it: GetItem and its like.
+func (c *call) keyed(mentioned) bool {
+	switch c.operation.name {
+	case "GetItem", "BatchGetItem", "TransactGetItems", "PutItem", "BatchWriteItem":
+		return len(find(c.input, "ConditionExpression")) == 0 && member(c.input, "Expected") == nil
+	}
+	return false
+}
+
+// frame are members of DynamoDB's answers, which are no attributes.
+var frame = []string{"Items", "Item", "Attributes", "Responses", "Records", "NewImage", "OldImage", "dynamodb"}
+
+// attributes lists the names that a mask's path goes by. any says that it may hide attributes of every name.
+func attributes(p access.Path) (list []string, any bool) {
+	any = true
+	for _, s := range p.Steps {
+		if s.Kind == access.StepName && !slices.Contains(frame, s.Name) {
+			list = append(list, s.Name)
+			any = false
+		}
+	}
+	return list, any
+}
+
+func masked(say string) error { return fault.New(fault.Denied, "aws.masked", "%s", say) }

@@ -5,6 +5,7 @@ import (
 	"net/textproto"
 	"strconv"
 	"strings"
+	"time"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
@@ -12,20 +13,29 @@ import (
 	"gatehouse/internal/wire/exchange"
 )
 
+// maxSilence is how long an answer may say nothing.
+const maxSilence = 5 * time.Minute
+
 // answer has the gate send what was judged, and passes the answer on.
 func (v *visit) answer(p gate.Permit) error {
+	ctx, flow := exchange.NewFlow(v.r.Context(), v.w, maxSilence)
+	defer flow.Close()
+	defer exchange.Abandon(v.all)
+	v.flow = flow
 	sign, err := v.signing()
 	var resp *http.Response
 	if err == nil {
-		resp, err = v.x.Send(v.r.Context(), p, sign)
+		resp, err = v.x.Send(ctx, p, sign)
 	}
 	if err != nil {
 		_ = v.x.Done(p, gate.Outcome{Status: access.StatusError, Code: fault.KindOf(err).String()})
-		return err
+		return v.broken(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	n, err := v.pass(p, resp)
-	out := gate.Outcome{Status: access.StatusOK, Code: strconv.Itoa(resp.StatusCode), Bytes: n}
+	flow.Begun()
+	exchange.Relax(v.all, maxSilence)
+	n, hits, err := v.pass(p, resp)
+	out := gate.Outcome{Status: access.StatusOK, Code: strconv.Itoa(resp.StatusCode), Bytes: n, Masked: hits}
 	if resp.StatusCode >= http.StatusBadRequest || err != nil {
 		out.Status = access.StatusError
 	}
@@ -36,8 +46,16 @@ func (v *visit) answer(p gate.Permit) error {
 	return err
 }
 
-// pass writes the answer to the client.
-func (v *visit) pass(p gate.Permit, resp *http.Response) (int64, error) {
+// broken words why there is no answer: where the client's own body was at fault, it learns that.
+func (v *visit) broken(err error) error {
+	if f := v.body.framed; f != nil && f.failed() != nil {
+		return f.failed()
+	}
+	return err
+}
+
+// pass writes the answer to the client, and returns how many bytes of it, and how many values were hidden.
+func (v *visit) pass(p gate.Permit, resp *http.Response) (n, hits int64, err error) {
 	clean(resp.Header)
 	redirected(resp)
 	if v.x.Masked(p) || !v.hide.none() {
@@ -46,14 +64,21 @@ func (v *visit) pass(p gate.Permit, resp *http.Response) (int64, error) {
 	v.heads(resp)
 	exchange.Trailers(v.w, resp)
 	v.w.WriteHeader(resp.StatusCode)
+	pieces := resp.ContentLength < 0
+	if pieces {
+		_ = v.flow.Flush() // what comes in pieces may take its time
+	}
 	buf := v.p.buffers.Get()
 	defer v.p.buffers.Put(buf)
-	n, err := v.x.Pass(p, exchange.Writer(v.w, resp), resp.Body, *buf)
-	if err != nil {
-		return n, fault.Wrap(fault.Backend, "aws.pass", err, "the answer ended before its end")
+	n, err = v.x.Pass(p, v.flow.Writer(v.w, pieces), v.flow.Body(resp.Body), *buf)
+	if err == nil {
+		exchange.Finish(v.w, resp, clean)
+		err = v.flow.Flush()
 	}
-	exchange.Finish(v.w, resp)
-	return n, nil
+	if err != nil {
+		return n, 0, fault.Wrap(fault.Backend, "aws.pass", err, "the answer ended before its end")
+	}
+	return n, 0, nil
 }
 
 // heads passes the answer's headers on.
@@ -62,9 +87,7 @@ func (v *visit) heads(resp *http.Response) {
 	for name, values := range resp.Header {
 		h[name] = values
 	}
-	if resp.ContentLength >= 0 && resp.Header.Get("Content-Length") == "" && v.r.Method != http.MethodHead {
-		h.Set("Content-Length", strconv.FormatInt(resp.ContentLength, 10))
-	}
+	exchange.Length(v.w, resp)
 }
 
 // clean takes what is between two hops, and what a backend may have repeated of the gateway's own request, out of a header.

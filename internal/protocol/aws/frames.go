@@ -15,6 +15,9 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
+
+	"gatehouse/internal/fault"
 )
 
 // A body in frames (Content-Encoding: aws-chunked) is a row of
@@ -40,6 +43,9 @@ type framed struct {
 	left    int64 // of the frame
 	read    int64
 	err     error
+
+	mu   sync.Mutex // the transport may still read when it is asked what failed
+	told error
 }
 
 // openFrames begins to read a body in frames.
@@ -99,6 +105,16 @@ var errFrames = errors.New("the frames of the body cannot be read, or are not as
 
 // Read implements io.Reader.
 func (f *framed) Read(b []byte) (int, error) {
+	n, err := f.content(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		f.mu.Lock()
+		f.told = err
+		f.mu.Unlock()
+	}
+	return n, err
+}
+
+func (f *framed) content(b []byte) (int, error) {
 	for f.err == nil && f.left == 0 {
 		f.err = f.next()
 	}
@@ -121,6 +137,16 @@ func (f *framed) Read(b []byte) (int, error) {
 		return n, nil
 	}
 	return 0, f.err
+}
+
+// failed is what was wrong with the frames, for the client; nil where nothing was.
+func (f *framed) failed() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.told == nil || fault.KindOf(f.told) == fault.Malformed {
+		return f.told
+	}
+	return fault.Wrap(fault.Malformed, "aws.frames", f.told, "the body's frames cannot be read, or are not as long as they say")
 }
 
 // next reads the head of a frame; after the last, all that follows.

@@ -41,7 +41,11 @@ func (c *call) masks(m access.Masks) masks {
 	return all
 }
 
+// join adds what is not there yet. Where there was nothing, it is the list itself: policy's lists do not change.
 func join[T comparable](to, more []T) []T {
+	if len(to) == 0 {
+		return slices.Clip(more)
+	}
 	for _, v := range more {
 		if !slices.Contains(to, v) {
 			to = append(to, v)

@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -32,10 +33,37 @@ func (v *visit) outgoing() (gate.Outgoing, error) {
 	case v.body.stream != nil && v.body.stream != http.NoBody:
 		out.Stream, out.Length = v.body.stream, v.body.size
 	}
+	if out.Stream != nil {
+		v.stream(&out)
+	}
 	if v.body.whole && v.body.framed != nil && v.body.framed.trailer != "" {
 		out.Header.Set(v.body.framed.trailer, v.body.framed.value)
 	}
 	return out, nil
+}
+
+// stream makes ready what is sent as it comes. A client that waits to be told to go on waits for the backend's word.
+func (v *visit) stream(out *gate.Outgoing) {
+	out.Stream = uploaded{out.Stream, v}
+	if strings.EqualFold(v.r.Header.Get("Expect"), "100-continue") {
+		out.Header.Set("Expect", "100-continue")
+	}
+	_ = http.NewResponseController(v.w).EnableFullDuplex() // HTTP/2 always is
+}
+
+// uploaded is a body that is sent as it comes.
+type uploaded struct {
+	io.ReadCloser
+	v *visit
+}
+
+// Read implements io.Reader.
+func (u uploaded) Read(b []byte) (int, error) {
+	n, err := u.ReadCloser.Read(b)
+	if n > 0 {
+		u.v.flow.Alive()
+	}
+	return n, err
 }
 
 // forwarded are the headers that AWS's services read. Whatever else a client says stays here: what signs the request is made

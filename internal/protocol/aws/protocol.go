@@ -27,20 +27,22 @@ func New(d wire.Deps) wire.Protocol {
 	if err != nil {
 		panic(err) // the table is part of the binary: a test reads it
 	}
-	p := &protocol{key: d.Mask, clock: d.Clock, random: d.Random, buffers: new(exchange.Buffers), models: newShelf(m), signer: v4.NewSigner(), roles: newRoles()}
+	p := &protocol{key: d.Mask, clock: d.Clock, random: d.Random, buffers: new(exchange.Buffers), models: newShelf(m), signer: v4.NewSigner(), roles: newRoles(),
+		compiled: exchange.NewCompiled(d.Mask)}
 	return wire.Protocol{Name: name, Address: "127.0.0.1:8081", Verbs: verbs(m), Actions: p.actions, Rootless: []string{"arn:"}, Exchange: p,
 		Test: test, Understand: p.explain}
 }
 
 // protocol serves calls. It is safe for concurrent use.
 type protocol struct {
-	key     *mask.Key
-	clock   func() time.Time
-	random  interface{ Read([]byte) (int, error) }
-	buffers *exchange.Buffers
-	models  *shelf
-	signer  *v4.Signer
-	roles   *roles
+	key      *mask.Key
+	clock    func() time.Time
+	random   interface{ Read([]byte) (int, error) }
+	buffers  *exchange.Buffers
+	models   *shelf
+	signer   *v4.Signer
+	roles    *roles
+	compiled *exchange.Compiled
 }
 
 // verbs is every action of IAM that a call can be, and the gateway's own two.

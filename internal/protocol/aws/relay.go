@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
-	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -32,6 +31,8 @@ type visit struct {
 	c    *call
 	hide masks // what is masked in the call and its answer
 	body payload
+	all  io.ReadCloser
+	flow *exchange.Flow
 }
 
 // payload is what a client sends as the body.
@@ -59,6 +60,7 @@ func (p *protocol) Serve(w http.ResponseWriter, r *http.Request, x *gate.Exchang
 	if err := v.understand(target, bucket); err != nil {
 		return x.RefuseText(err, len(r.RequestURI))
 	}
+	version := x.Version()
 	v.hide = v.c.masks(x.Masks())
 	h := x.Judge(v.c.statement(!v.hide.none()))
 	if err := v.c.steered(v.hide); err != nil {
@@ -75,8 +77,13 @@ func (p *protocol) Serve(w http.ResponseWriter, r *http.Request, x *gate.Exchang
 	if err != nil {
 		return err
 	}
+	if x.Version() != version { // what is hidden would be what policies said before
+		return errChanged
+	}
 	return v.answer(permit)
 }
+
+var errChanged = &fault.Error{Op: "aws.Serve", Kind: fault.Unavailable, Say: "the policies changed while the call was on its way: it was not sent", Hint: "Send it again."}
 
 func mediaType(h http.Header) string {
 	kind, _, err := mime.ParseMediaType(h.Get("Content-Type"))
@@ -122,6 +129,7 @@ func (v *visit) understand(target, bucket string) error {
 // open takes the frames off a body that was sent in signed chunks, and notes which digest is declared.
 func (v *visit) open() error {
 	stream := exchange.Patient(v.w, v.r, silence, v.p.clock)
+	v.all = stream
 	v.body = payload{stream: stream, size: v.r.ContentLength}
 	if stream == http.NoBody {
 		v.body.size = 0
@@ -156,10 +164,7 @@ func (v *visit) holdAll() error {
 	}
 	b, err := exchange.Hold(v.body.stream, maxHeld)
 	if err != nil {
-		if fault.KindOf(errors.Unwrap(err)) == fault.Malformed {
-			return errors.Unwrap(err)
-		}
-		return err
+		return v.broken(err)
 	}
 	if !b.Whole {
 		return malformed("the body of the call is larger than %d bytes, which is all that can be held to be judged", maxHeld)

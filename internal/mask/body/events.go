@@ -56,8 +56,10 @@ func (e *events) write(dst, src []byte) ([]byte, error) {
 		}
 		sent = next
 	}
-	e.buf = append(e.buf[:0], e.buf[sent:]...)
-	e.line, e.at = e.line-sent, e.at-sent
+	if sent > 0 {
+		e.buf = append(e.buf[:0], e.buf[sent:]...)
+		e.line, e.at = e.line-sent, e.at-sent
+	}
 	if len(e.buf) > e.held {
 		return dst, e.wrong("one of them is too large")
 	}

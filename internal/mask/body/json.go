@@ -107,7 +107,9 @@ func (j *jsonStream) write(dst, src []byte) ([]byte, error) {
 		j.dst = append(j.dst, j.in[j.from:keep]...)
 	}
 	dst = j.dst
-	j.buf = append(j.buf[:0], j.in[keep:]...)
+	if keep > 0 || len(j.buf) == 0 { // what is held is not moved for each byte that comes to it
+		j.buf = append(j.buf[:0], j.in[keep:]...)
+	}
 	j.at, j.tok, j.from = j.at-keep, j.tok-keep, 0
 	j.in, j.dst = nil, nil
 	return dst, err

@@ -102,3 +102,24 @@ func TestKindOf(t *testing.T) {
 		}
 	}
 }
+
+// TestSlowAndLarge writes what must be held byte by byte. It takes no time, unless what is held is moved or looked at again
+// for each byte: then it takes hours.
+func TestSlowAndLarge(t *testing.T) {
+	large := strings.Repeat("abc; d ", 140<<10) // not quite a MiB
+	for _, c := range []kindCase{
+		{"a string", body.JSON, at(hash, "$[0]"), `["` + large + `"]`, "", 1},
+		{"an object", body.JSON, at(hash, "$[0]"), `[{"a":"` + large + `"}]`, "", 1},
+		{"an event", body.SSE, at(redact, "$.a"), "data: {\"a\":\"" + large + "\"}\n\n", "", 1},
+		{"a row", body.CSV, at(redact, "$[0].b"), "a,b\n1,\"" + large + "\"\n", "", 1},
+		{"a field", body.Form, at(redact, "$.a"), "a=" + strings.ReplaceAll(large, ";", "+"), "", 1},
+		{"a tag", body.XML, detect(redact), "<a b='" + large + "192.168.0.1'>", "", 1},
+		{"a comment", body.XML, detect(redact), "<!--" + large + "192.168.0.1-->", "", 1},
+		{"a text", body.XML, detect(redact), large + "192.168.0.1", "", 1},
+	} {
+		out, hits, err := run(rules(t, c.masks), c.kind, body.Options{}, []byte(c.in), oneByOne)
+		if err != nil || hits != c.hits || strings.Contains(string(out), "192.168") || c.kind != body.XML && strings.Contains(string(out), "abc") {
+			t.Errorf("%s: %d bytes, %d hits, %v", c.name, len(out), hits, err)
+		}
+	}
+}

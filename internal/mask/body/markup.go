@@ -36,7 +36,9 @@ func (m *markup) write(dst, src []byte) ([]byte, error) {
 		}
 		dst, rest, m.at = m.hide(dst, rest[:n]), rest[n:], 0
 	}
-	m.buf = append(m.buf[:0], rest...)
+	if len(rest) < len(m.buf) {
+		m.buf = append(m.buf[:0], rest...)
+	}
 	return dst, nil
 }
 

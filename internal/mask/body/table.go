@@ -58,8 +58,10 @@ func (t *table) write(dst, src []byte) ([]byte, error) {
 			return dst, t.wrong("a row is too large")
 		}
 	}
-	t.buf = append(t.buf[:0], t.buf[sent:]...)
-	t.at -= sent
+	if sent > 0 {
+		t.buf = append(t.buf[:0], t.buf[sent:]...)
+		t.at -= sent
+	}
 	return dst, nil
 }
 

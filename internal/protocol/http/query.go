@@ -112,13 +112,3 @@ func add(m map[string]any, name, value string) {
 		m[name] = append(had, value)
 	}
 }
-
-// get returns the first value of a name.
-func (q query) get(name string) (string, bool) {
-	for _, p := range q {
-		if p.name == name {
-			return p.value, true
-		}
-	}
-	return "", false
-}

@@ -17,7 +17,11 @@ func (v *visit) answer(p gate.Permit) error {
 	defer flow.Close()
 	defer exchange.Abandon(v.all)
 	v.flow = flow
-	resp, err := v.x.Send(ctx, p, v.sign)
+	var resp *http.Response
+	err := v.prepare(ctx)
+	if err == nil {
+		resp, err = v.x.Send(ctx, p, v.sign)
+	}
 	if err != nil {
 		_ = v.x.Done(p, gate.Outcome{Status: access.StatusError, Code: fault.KindOf(err).String()})
 		return err
@@ -41,11 +45,14 @@ func (v *visit) answer(p gate.Permit) error {
 
 // pass writes the answer to the client, and returns how many bytes of it, and how many values were hidden.
 func (v *visit) pass(p gate.Permit, resp *http.Response) (n, hits int64, err error) {
+	if err := v.readable(resp); err != nil {
+		return 0, 0, err
+	}
 	h := v.w.Header()
 	for name, values := range resp.Header {
 		h[name] = values
 	}
-	forward(h)
+	resp.Body = v.echo.body(resp.Body)
 	if v.x.Masked(p) {
 		return v.masked(resp)
 	}
@@ -59,7 +66,7 @@ func (v *visit) pass(p gate.Permit, resp *http.Response) (n, hits int64, err err
 	defer v.p.buffers.Put(buf)
 	n, err = v.x.Pass(p, v.flow.Writer(v.w, resp.ContentLength < 0), v.flow.Body(resp.Body), *buf)
 	if err == nil {
-		exchange.Finish(v.w, resp, nil)
+		exchange.Finish(v.w, resp, v.echo.header)
 		err = v.flow.Flush()
 	}
 	if err != nil {
@@ -89,7 +96,10 @@ func (v *visit) masked(resp *http.Response) (n, hits int64, err error) {
 		return n, hits, err
 	}
 	w.start()
-	exchange.Finish(v.w, resp, func(h http.Header) { hits += hidden.Headers(h) })
+	exchange.Finish(v.w, resp, func(h http.Header) {
+		v.echo.header(h)
+		hits += hidden.Headers(h)
+	})
 	return n, hits, v.flow.Flush()
 }
 

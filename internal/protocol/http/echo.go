@@ -15,8 +15,20 @@ import (
 // minEcho is the length, in bytes, from which a form of a credential is looked for: shorter ones are found in any text.
 const minEcho = 8
 
-// redactedEcho stands where the backend repeated its credential.
+// redactedEcho stands where the backend repeated its credential, filled up to the same length: what says how long an answer is
+// stays true.
 const redactedEcho = "[redacted]"
+
+func hiddenEcho(out []byte, length int) []byte {
+	if length >= len(redactedEcho) {
+		out = append(out, redactedEcho...)
+		length -= len(redactedEcho)
+	}
+	for range length {
+		out = append(out, '*')
+	}
+	return out
+}
 
 // echo finds a backend's credential in what the backend answers: as it is, in base64 (at each of the three places where it may
 // begin within other text), percent-encoded, in hex, and as JSON or HTML writes it. It is immutable.
@@ -150,7 +162,7 @@ func (e *echo) scrub(out, b []byte) []byte {
 		if at < 0 {
 			return append(out, b...)
 		}
-		out = append(append(out, b[:at]...), redactedEcho...)
+		out = hiddenEcho(append(out, b[:at]...), length)
 		b = b[at+length:]
 	}
 }
@@ -161,6 +173,17 @@ func (e *echo) reader(r io.Reader) io.Reader {
 		return r
 	}
 	return &echoReader{e: e, r: r}
+}
+
+// body is reader for the body of an answer.
+func (e *echo) body(b io.ReadCloser) io.ReadCloser {
+	if e == nil {
+		return b
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{e.reader(b), b}
 }
 
 type echoReader struct {
@@ -208,7 +231,7 @@ func (r *echoReader) fill(most int) {
 			b = b[:len(b)-keep]
 			break
 		}
-		r.clean = append(append(r.clean, b[:at]...), redactedEcho...)
+		r.clean = hiddenEcho(append(r.clean, b[:at]...), length)
 		b = b[at+length:]
 	}
 	if r.out = b; len(r.clean) > 0 {

@@ -1,29 +1,43 @@
 package http
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
 	"reflect"
 	"sync"
+	"time"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
 )
 
-// endpoint is what a connection says about the requests that it takes, compiled. It is immutable.
+// endpoint is what a connection says about the requests that it takes, compiled. What is read of it is immutable.
 type endpoint struct {
 	connection string
 	ignoreCase bool
 	paths      *templates
 	api        *openapi
+	inject     *injector
+
+	mu    sync.Mutex
+	known [sha256.Size]byte // of what echo was made from
+	echo  *echo
 }
 
 // compile reads what a connection's document says about its requests.
-func compile(c *access.Connection) (*endpoint, error) {
+func compile(c *access.Connection, clock func() time.Time) (*endpoint, error) {
 	e := &endpoint{connection: c.Name}
-	if c.HTTP == nil {
-		return e, nil
+	var err error
+	if e.inject, err = newInjector(c.Credential, clock); err != nil || c.HTTP == nil {
+		return e, err
+	}
+	for name, v := range c.HTTP.Headers {
+		if err := headerName(name); err != nil || !writable(v) {
+			return nil, fmt.Errorf("headers: %q cannot be sent with every request", name)
+		}
 	}
 	e.ignoreCase = c.HTTP.IgnoreCase
-	var err error
 	if len(c.HTTP.Paths) > 0 {
 		if e.paths, err = newTemplates(c.HTTP.Paths, e.ignoreCase); err != nil {
 			return nil, err
@@ -32,32 +46,51 @@ func compile(c *access.Connection) (*endpoint, error) {
 	return e, nil
 }
 
+// echoOf returns what finds these secrets, which change seldom.
+func (e *endpoint) echoOf(secrets [][]byte) *echo {
+	if len(secrets) == 0 {
+		return nil
+	}
+	sum := sha256.Sum256(bytes.Join(secrets, []byte{0}))
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if sum != e.known {
+		e.known, e.echo = sum, newEcho(secrets...)
+	}
+	return e.echo
+}
+
 // endpoints keeps what connections' documents compile to, one for each connection: the last one that was asked for.
 type endpoints struct {
-	mu  sync.Mutex
-	all map[string]compiled
+	clock func() time.Time
+	mu    sync.Mutex
+	all   map[string]*compiled
 }
 
 type compiled struct {
-	doc *access.Connection
-	e   *endpoint
-	err error
+	doc  *access.Connection
+	once sync.Once
+	e    *endpoint
+	err  error
 }
 
-func newEndpoints() *endpoints { return &endpoints{all: map[string]compiled{}} }
+func newEndpoints(clock func() time.Time) *endpoints {
+	return &endpoints{clock: clock, all: map[string]*compiled{}}
+}
 
 // of returns what a connection compiles to. A document that does not compile closes its connection, and says why.
 func (k *endpoints) of(c *access.Connection) (*endpoint, error) {
 	k.mu.Lock()
-	defer k.mu.Unlock()
-	had, ok := k.all[c.Name]
-	if ok && (had.doc == c || reflect.DeepEqual(had.doc.HTTP, c.HTTP)) {
-		return had.e, had.err
+	had := k.all[c.Name]
+	if had == nil || had.doc != c && !(reflect.DeepEqual(had.doc.HTTP, c.HTTP) && reflect.DeepEqual(had.doc.Credential, c.Credential)) {
+		had = &compiled{doc: c}
+		k.all[c.Name] = had
 	}
-	e, err := compile(c)
-	if err != nil {
-		err = fault.Wrap(fault.Unavailable, "http.compile", err, "what connection %s says about its requests cannot be used: %v", c.Name, err)
-	}
-	k.all[c.Name] = compiled{c, e, err}
-	return e, err
+	k.mu.Unlock()
+	had.once.Do(func() {
+		if had.e, had.err = compile(c, k.clock); had.err != nil {
+			had.err = fault.Wrap(fault.Unavailable, "http.compile", had.err, "what connection %s says about its requests cannot be used: %v", c.Name, had.err)
+		}
+	})
+	return had.e, had.err
 }

@@ -179,29 +179,3 @@ func introduce(h http.Header, f forwarding, fixed map[string]string) {
 		h["User-Agent"] = []string{""} // else the transport names itself
 	}
 }
-
-// cleanTrailer removes from trailers what is no trailer (RFC 9110, 6.5.1): framing, routing, credentials, what says how to read
-// a body that was read already, and whatever a header could not say either.
-func cleanTrailer(h http.Header) {
-	for name, values := range h {
-		if hopByHop(name) || gatewaysOwn(name) || vouches(name) || overrides(name) || single(name) || carriesToken(name) ||
-			!plainName(name) || name == "Cookie" || name == "Set-Cookie" || slices.ContainsFunc(values, func(v string) bool { return !writable(v) }) {
-			delete(h, name)
-		}
-	}
-}
-
-// unmaskable removes from a request's headers what asks for a part of an answer, or about its bytes: those of a masked one are others.
-func unmaskable(h http.Header) {
-	for _, name := range []string{"Range", "If-Range", "If-Match", "If-None-Match", "Want-Digest", "Want-Content-Digest", "Want-Repr-Digest", "A-Im"} {
-		h.Del(name)
-	}
-}
-
-// rebuilt removes from an answer's headers what is about bytes that are written anew.
-func rebuilt(h http.Header) {
-	for _, name := range []string{"Content-Length", "Content-Encoding", "Content-Md5", "Content-Digest", "Repr-Digest", "Digest", "Etag", "Accept-Ranges",
-		"Content-Range", "Signature", "Signature-Input", "Delta-Base", "Im"} {
-		h.Del(name)
-	}
-}

@@ -19,6 +19,7 @@ import (
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
+	"gatehouse/internal/gate"
 )
 
 // injector puts a backend's credential into requests, as a connection's document says. It is safe for concurrent use.
@@ -29,8 +30,8 @@ type injector struct {
 	oauth  *oauth
 }
 
-// fetch sends a request of the gateway's own, with its body, and returns status and body of the answer.
-type fetch func(ctx context.Context, r *http.Request, body []byte) (status int, answer []byte, err error)
+// fetch sends a request of the gateway's own: the signer puts the client's secret in.
+type fetch func(ctx context.Context, out gate.Outgoing, sign gate.Signer) (*gate.Fetched, error)
 
 // newInjector checks what a document says of its credential's use.
 func newInjector(c access.Credential, clock func() time.Time) (*injector, error) {
@@ -44,7 +45,7 @@ func newInjector(c access.Credential, clock func() time.Time) (*injector, error)
 	case "none", "bearer":
 		return i, nil
 	case "basic":
-		if strings.Contains(c.User, ":") || !visible(c.User) {
+		if strings.Contains(c.User, ":") || !printableASCII(c.User) {
 			return nil, errors.New("credential: a user of basic authentication has no colon and no control characters")
 		}
 	case "query":
@@ -74,8 +75,8 @@ func headerName(name string) error {
 	return nil
 }
 
-// visible reports whether s holds printable ASCII only.
-func visible(s string) bool {
+// printableASCII reports whether s holds printable ASCII only.
+func printableASCII(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if s[i] < ' ' || s[i] > '~' {
 			return false
@@ -96,13 +97,13 @@ func (i *injector) readsBody() bool {
 
 // inject puts the credential into r, in place of whatever the client put there, and returns what must not come back. Its errors
 // hold nothing of a secret.
-func (i *injector) inject(ctx context.Context, r *http.Request, user string, secret access.Secret, body []byte, get fetch) ([][]byte, error) {
+func (i *injector) inject(r *http.Request, user string, secret access.Secret, token string, body []byte) ([][]byte, error) {
 	if i.how.As == "none" {
 		return nil, nil
 	}
-	word := strings.TrimRight(string(secret.Reveal()), "\r\n") // as files end
-	if word == "" || !visible(word) && i.how.As != "hmac" {
-		return nil, unusable("it is empty, or holds what a request cannot carry")
+	word, err := wordOf(secret)
+	if err != nil {
+		return nil, err
 	}
 	secrets := [][]byte{[]byte(word)}
 	switch i.how.As {
@@ -120,11 +121,27 @@ func (i *injector) inject(ctx context.Context, r *http.Request, user string, sec
 	case "hmac":
 		return secrets, i.sign(r, []byte(word), body)
 	}
-	token, err := i.oauth.token(ctx, user, word, get)
-	if err != nil {
-		return nil, err
+	if token == "" {
+		return nil, unusable("no token was minted")
 	}
 	return append(secrets, []byte(token)), bearer(r, token)
+}
+
+// token returns what inject needs besides the secret; "" where that is nothing.
+func (i *injector) token(ctx context.Context, get fetch) (string, error) {
+	if i.oauth == nil {
+		return "", nil
+	}
+	return i.oauth.token(ctx, get)
+}
+
+// wordOf returns a secret as a request carries it.
+func wordOf(secret access.Secret) (string, error) {
+	word := strings.TrimRight(string(secret.Reveal()), "\r\n") // as files end
+	if word == "" || !printableASCII(word) {
+		return "", unusable("it is empty, or holds what a request cannot carry")
+	}
+	return word, nil
 }
 
 func bearer(r *http.Request, token string) error {

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -18,6 +19,7 @@ import (
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
+	"gatehouse/internal/gate"
 )
 
 func outgoing(tb testing.TB) *http.Request {
@@ -54,7 +56,7 @@ func TestInject(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := outgoing(t)
-		if _, err := i.inject(t.Context(), r, "svc", access.NewSecret([]byte("s3cr3t-w0rd\n")), []byte(`{"a":1}`), nil); err != nil {
+		if _, err := i.inject(r, "svc", access.NewSecret([]byte("s3cr3t-w0rd\n")), "", []byte(`{"a":1}`)); err != nil {
 			t.Fatal(err)
 		}
 		if got := r.Header.Values(c.header); len(got) != 1 || got[0] != c.want || c.uri != "" && r.URL.RequestURI() != c.uri {
@@ -71,7 +73,7 @@ func TestInjectRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := outgoing(t)
-		_, err = i.inject(t.Context(), r, "", access.NewSecret([]byte(secret)), nil, nil)
+		_, err = i.inject(r, "", access.NewSecret([]byte(secret)), "", nil)
 		if fault.KindOf(err) != fault.Unavailable || len(secret) > 2 && strings.Contains(err.Error(), secret[:3]) {
 			t.Errorf("%q: %v", secret, err)
 		}
@@ -99,17 +101,24 @@ type tokens struct {
 	answer string
 }
 
-func (s *tokens) fetch(_ context.Context, r *http.Request, body []byte) (int, []byte, error) {
+func (s *tokens) fetch(ctx context.Context, out gate.Outgoing, sign gate.Signer) (*gate.Fetched, error) {
 	time.Sleep(s.delay) // within a bubble
 	n := s.asked.Add(1)
-	s.seen, s.body = r, string(body)
-	if s.fail.Load() {
-		return 500, nil, nil
+	s.seen = &http.Request{Method: out.Method, URL: out.URL, Header: out.Header}
+	if err := sign(ctx, s.seen, gate.Credential{User: "cl ient", Password: access.NewSecret([]byte("the-secret"))}); err != nil {
+		return nil, err
 	}
-	if s.answer != "" {
-		return 200, []byte(s.answer), nil
+	body, err := io.ReadAll(s.seen.Body)
+	s.body = string(body)
+	switch {
+	case err != nil:
+		return nil, err
+	case s.fail.Load():
+		return &gate.Fetched{Status: 500}, nil
+	case s.answer != "":
+		return &gate.Fetched{Status: 200, Body: []byte(s.answer)}, nil
 	}
-	return 200, fmt.Appendf(nil, `{"access_token":"token-%d","token_type":"Bearer","expires_in":%d}`, n, s.life), nil
+	return &gate.Fetched{Status: 200, Body: fmt.Appendf(nil, `{"access_token":"token-%d","token_type":"Bearer","expires_in":%d}`, n, s.life)}, nil
 }
 
 func oauthOf(tb testing.TB, how access.Injection) *injector {
@@ -122,9 +131,13 @@ func oauthOf(tb testing.TB, how access.Injection) *injector {
 	return i
 }
 
-func ask(ctx context.Context, i *injector, s *tokens, secret string) (string, error) {
+func ask(ctx context.Context, i *injector, s *tokens) (string, error) {
+	token, err := i.token(ctx, s.fetch)
+	if err != nil {
+		return token, err
+	}
 	r := &http.Request{Header: http.Header{}, URL: &url.URL{}}
-	_, err := i.inject(ctx, r, "cl ient", access.NewSecret([]byte(secret)), nil, s.fetch)
+	_, err = i.inject(r, "cl ient", access.NewSecret([]byte("the-secret")), token, nil)
 	return r.Header.Get("Authorization"), err
 }
 
@@ -136,7 +149,7 @@ func TestTokenIsKept(t *testing.T) {
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() {
-				if got, err := ask(t.Context(), i, s, "the-secret"); got != "Bearer token-1" || err != nil {
+				if got, err := ask(t.Context(), i, s); got != "Bearer token-1" || err != nil {
 					t.Errorf("%s %v", got, err)
 				}
 			})
@@ -147,24 +160,21 @@ func TestTokenIsKept(t *testing.T) {
 		}
 		s.fail.Store(true)
 		time.Sleep(9*time.Minute + 30*time.Second) // within the slack
-		if got, err := ask(t.Context(), i, s, "the-secret"); got != "Bearer token-1" || err != nil || s.asked.Load() != 2 {
+		if got, err := ask(t.Context(), i, s); got != "Bearer token-1" || err != nil || s.asked.Load() != 2 {
 			t.Errorf("while the renewal fails: %s %v after %d", got, err, s.asked.Load())
 		}
 		time.Sleep(30 * time.Second)
-		if got, err := ask(t.Context(), i, s, "the-secret"); fault.KindOf(err) != fault.Unavailable || got != "" {
+		if got, err := ask(t.Context(), i, s); fault.KindOf(err) != fault.Unavailable || got != "" {
 			t.Errorf("past its end: %s %v", got, err)
 		}
 		before := s.asked.Load()
-		if _, err := ask(t.Context(), i, s, "the-secret"); err == nil || s.asked.Load() != before {
+		if _, err := ask(t.Context(), i, s); err == nil || s.asked.Load() != before {
 			t.Errorf("a failure is not remembered: %v after %d", err, s.asked.Load())
 		}
 		s.fail.Store(false)
 		time.Sleep(2 * afterFailure)
-		if got, err := ask(t.Context(), i, s, "the-secret"); err != nil || got != fmt.Sprintf("Bearer token-%d", before+1) {
+		if got, err := ask(t.Context(), i, s); err != nil || got != fmt.Sprintf("Bearer token-%d", before+1) {
 			t.Errorf("once the server is back: %s %v", got, err)
-		}
-		if got, _ := ask(t.Context(), i, s, "another-secret"); got != fmt.Sprintf("Bearer token-%d", before+2) {
-			t.Errorf("another client gets %s", got)
 		}
 	})
 }
@@ -173,18 +183,18 @@ func TestTokenIsKept(t *testing.T) {
 func TestTokenIsRejected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, i := &tokens{life: 600}, oauthOf(t, access.Injection{InBody: true})
-		first, err := ask(t.Context(), i, s, "the-secret")
+		first, err := ask(t.Context(), i, s)
 		if err != nil || s.body != "client_id=cl+ient&client_secret=the-secret&grant_type=client_credentials" || s.seen.Header.Get("Authorization") != "" {
 			t.Fatalf("%s %v %s", first, err, s.body)
 		}
 		i.oauth.rejected("token-1") // it is new: another would not be better
-		if got, _ := ask(t.Context(), i, s, "the-secret"); got != "Bearer token-1" {
+		if got, _ := ask(t.Context(), i, s); got != "Bearer token-1" {
 			t.Errorf("right away: %s", got)
 		}
 		time.Sleep(rejectAfter)
 		i.oauth.rejected("token-1")
 		i.oauth.rejected("token-1")
-		if got, _ := ask(t.Context(), i, s, "the-secret"); got != "Bearer token-2" || s.asked.Load() != 2 {
+		if got, _ := ask(t.Context(), i, s); got != "Bearer token-2" || s.asked.Load() != 2 {
 			t.Errorf("later: %s after %d", got, s.asked.Load())
 		}
 	})
@@ -194,14 +204,14 @@ func TestTokenIsRejected(t *testing.T) {
 func TestTokenOfAnImpatientClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, i := &tokens{life: 600, delay: time.Minute}, oauthOf(t, access.Injection{})
-		go func() { _, _ = ask(t.Context(), i, s, "the-secret") }()
+		go func() { _, _ = ask(t.Context(), i, s) }()
 		synctest.Wait()
 		ctx, leave := context.WithCancel(t.Context())
 		leave()
-		if _, err := ask(ctx, i, s, "the-secret"); !errors.Is(err, context.Canceled) {
+		if _, err := ask(ctx, i, s); !errors.Is(err, context.Canceled) {
 			t.Errorf("%v", err)
 		}
-		if got, err := ask(t.Context(), i, s, "the-secret"); got != "Bearer token-1" || err != nil {
+		if got, err := ask(t.Context(), i, s); got != "Bearer token-1" || err != nil {
 			t.Errorf("%s %v", got, err)
 		}
 	})
@@ -210,7 +220,7 @@ func TestTokenOfAnImpatientClient(t *testing.T) {
 func TestMintedThatIsNone(t *testing.T) {
 	for _, answer := range []string{`{}`, `x`, `{"access_token":"","token_type":"bearer"}`, `{"access_token":"a b","token_type":"bearer"}`, `{"access_token":"a\nb","token_type":"bearer"}`,
 		`{"access_token":"a","token_type":"mac"}`, `{"access_token":"a"}`, `{"access_token":"` + strings.Repeat("a", maxMinted+1) + `","token_type":"bearer"}`} {
-		if _, err := ask(t.Context(), oauthOf(t, access.Injection{}), &tokens{answer: answer}, "the-secret"); fault.KindOf(err) != fault.Unavailable || strings.Contains(err.Error(), "the-secret") {
+		if _, err := ask(t.Context(), oauthOf(t, access.Injection{}), &tokens{answer: answer}); fault.KindOf(err) != fault.Unavailable || strings.Contains(err.Error(), "the-secret") {
 			t.Errorf("%.60s: %v", answer, err)
 		}
 	}

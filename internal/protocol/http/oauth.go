@@ -2,10 +2,10 @@ package http
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -16,6 +16,7 @@ import (
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
+	"gatehouse/internal/gate"
 )
 
 // How long tokens are used, and how long a refusal of one is remembered.
@@ -33,6 +34,8 @@ const (
 // and while a renewal fails the old one is used until it does.
 type oauth struct {
 	how   access.Injection
+	url   *url.URL
+	host  string
 	clock func() time.Time
 	turn  chan struct{} // held by who fetches
 
@@ -43,19 +46,21 @@ type oauth struct {
 }
 
 type minted struct {
-	value  string
-	client [sha256.Size]byte // for whom
-	since  time.Time
-	until  time.Time
-	renew  time.Time
+	value string
+	since time.Time
+	until time.Time
+	renew time.Time
 }
 
 func newOAuth(how access.Injection, clock func() time.Time) (*oauth, error) {
 	u, err := url.Parse(how.TokenURL)
-	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != name || !loopback(u.Hostname())) {
+	e, bad := access.ParseEndpoint(how.TokenURL)
+	if err != nil || bad != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != name || !loopback(u.Hostname())) {
 		return nil, fmt.Errorf("credential.inject: oauth2 needs a token_url of https")
 	}
-	return &oauth{how: how, clock: clock, turn: make(chan struct{}, 1)}, nil
+	host := u.Host
+	u.Host = e.URL().Host // with its port, as the gate compares it
+	return &oauth{how: how, url: u, host: host, clock: clock, turn: make(chan struct{}, 1)}, nil
 }
 
 func loopback(host string) bool {
@@ -64,9 +69,8 @@ func loopback(host string) bool {
 }
 
 // token returns a token that is valid for a while.
-func (o *oauth) token(ctx context.Context, user, secret string, get fetch) (string, error) {
-	client := sha256.Sum256([]byte(strconv.Itoa(len(user)) + ":" + user + secret))
-	if t, fresh, _ := o.have(client); fresh {
+func (o *oauth) token(ctx context.Context, get fetch) (string, error) {
+	if t, fresh, _ := o.have(); fresh {
 		return t, nil
 	} else if t != "" {
 		select {
@@ -82,14 +86,14 @@ func (o *oauth) token(ctx context.Context, user, secret string, get fetch) (stri
 		}
 	}
 	defer func() { <-o.turn }()
-	old, fresh, why := o.have(client)
+	old, fresh, why := o.have()
 	switch {
 	case fresh, why != nil && old != "":
 		return old, nil
 	case why != nil:
 		return "", why
 	}
-	got, err := o.mint(ctx, user, secret, get)
+	got, err := o.mint(ctx, get)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if err != nil {
@@ -101,20 +105,19 @@ func (o *oauth) token(ctx context.Context, user, secret string, get fetch) (stri
 		}
 		return "", err
 	}
-	got.client = client
 	o.current, o.why = got, nil
 	return got.value, nil
 }
 
 // have returns the token that is there, if it is valid, whether it need not be renewed, and why there was none a moment ago.
-func (o *oauth) have(client [sha256.Size]byte) (token string, fresh bool, why error) {
+func (o *oauth) have() (token string, fresh bool, why error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	now := o.clock()
 	if o.why != nil && now.Sub(o.failed) < afterFailure {
 		why = o.why
 	}
-	if o.current.client != client || !now.Before(o.current.until) {
+	if !now.Before(o.current.until) {
 		return "", false, why
 	}
 	return o.current.value, now.Before(o.current.renew), why
@@ -131,7 +134,26 @@ func (o *oauth) rejected(token string) {
 }
 
 // mint asks the server for a token.
-func (o *oauth) mint(ctx context.Context, user, secret string, get fetch) (minted, error) {
+func (o *oauth) mint(ctx context.Context, get fetch) (minted, error) {
+	out := gate.Outgoing{Method: http.MethodPost, URL: o.url, Host: o.host, Header: http.Header{
+		"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"application/json"}, "User-Agent": {"gatehouse"}}}
+	asked := o.clock()
+	got, err := get(ctx, out, o.identify)
+	switch {
+	case err != nil:
+		return minted{}, noToken(err)
+	case got.Status != http.StatusOK:
+		return minted{}, noToken(fmt.Errorf("its server answers %d", got.Status))
+	}
+	return readMinted(got.Body, asked)
+}
+
+// identify writes the request's form, and who the client is (RFC 6749, 2.3.1).
+func (o *oauth) identify(_ context.Context, r *http.Request, c gate.Credential) error {
+	word, err := wordOf(c.Password)
+	if err != nil {
+		return err
+	}
 	form := url.Values{"grant_type": {"client_credentials"}}
 	if len(o.how.Scopes) > 0 {
 		form.Set("scope", strings.Join(o.how.Scopes, " "))
@@ -140,28 +162,14 @@ func (o *oauth) mint(ctx context.Context, user, secret string, get fetch) (minte
 		form.Set("audience", o.how.Audience)
 	}
 	if o.how.InBody {
-		form.Set("client_id", user)
-		form.Set("client_secret", secret)
+		form.Set("client_id", c.User)
+		form.Set("client_secret", word)
+	} else {
+		r.SetBasicAuth(url.QueryEscape(c.User), url.QueryEscape(word))
 	}
-	body := []byte(form.Encode())
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, o.how.TokenURL, nil)
-	if err != nil {
-		return minted{}, noToken(errors.New("the token_url is no URL"))
-	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.Header.Set("Accept", "application/json")
-	if !o.how.InBody {
-		r.SetBasicAuth(url.QueryEscape(user), url.QueryEscape(secret)) // RFC 6749, 2.3.1
-	}
-	asked := o.clock()
-	status, answer, err := get(ctx, r, body)
-	switch {
-	case err != nil:
-		return minted{}, noToken(err)
-	case status != http.StatusOK:
-		return minted{}, noToken(fmt.Errorf("its server answers %d", status))
-	}
-	return readMinted(answer, asked)
+	body := form.Encode()
+	r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
+	return nil
 }
 
 func readMinted(answer []byte, asked time.Time) (minted, error) {
@@ -170,7 +178,7 @@ func readMinted(answer []byte, asked time.Time) (minted, error) {
 		Type    string          `json:"token_type"`
 		Expires json.RawMessage `json:"expires_in"`
 	}
-	if json.Unmarshal(answer, &got) != nil || got.Token == "" || len(got.Token) > maxMinted || !visible(got.Token) || strings.Contains(got.Token, " ") {
+	if json.Unmarshal(answer, &got) != nil || got.Token == "" || len(got.Token) > maxMinted || !printableASCII(got.Token) || strings.Contains(got.Token, " ") {
 		return minted{}, noToken(errors.New("the answer holds no token that can be used"))
 	}
 	if !strings.EqualFold(got.Type, "bearer") {

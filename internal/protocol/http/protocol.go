@@ -12,6 +12,7 @@ import (
 	"gatehouse/internal/gate"
 	"gatehouse/internal/mask"
 	"gatehouse/internal/wire"
+	"gatehouse/internal/wire/coding"
 	"gatehouse/internal/wire/exchange"
 )
 
@@ -20,7 +21,7 @@ const name = "http"
 
 // New returns the protocol.
 func New(d wire.Deps) wire.Protocol {
-	p := &protocol{key: d.Mask, clock: d.Clock, buffers: new(exchange.Buffers), endpoints: newEndpoints(), masks: exchange.NewCompiled(d.Mask)}
+	p := &protocol{key: d.Mask, clock: d.Clock, buffers: new(exchange.Buffers), endpoints: newEndpoints(d.Clock), coder: new(coding.Coder), masks: exchange.NewCompiled(d.Mask)}
 	return wire.Protocol{Name: name, Address: "127.0.0.1:8444", Verbs: verbs(), Exchange: p, Test: test, Understand: p.explain}
 }
 
@@ -30,6 +31,7 @@ type protocol struct {
 	clock     func() time.Time
 	buffers   *exchange.Buffers
 	endpoints *endpoints
+	coder     *coding.Coder
 	masks     *exchange.Compiled
 }
 

@@ -34,6 +34,12 @@ type visit struct {
 	body *exchange.Body
 	all  io.ReadCloser
 	flow *exchange.Flow
+
+	upgrade string // the protocol that the client wants its connection to become
+	waits   bool   // the client waits to be told to go on with its body
+	token   string // minted for the backend
+	signed  []byte // the body that is sent, where it was held
+	echo    *echo
 }
 
 // Serve implements wire.Exchanger: one request, from top to bottom.
@@ -86,7 +92,11 @@ func (v *visit) read(domain string) error {
 		return fault.Wrap(fault.Unavailable, "http.read", err, "the address of connection %s cannot be read", v.conn.Name)
 	}
 	v.base = base
-	_, v.raw, err = exchange.Route(v.r, domain)
+	if _, v.raw, err = exchange.Route(v.r, domain); err != nil {
+		return err
+	}
+	v.waits = v.r.Header.Get("Expect") != ""
+	v.upgrade, err = cleanRequest(v.r.Header)
 	return err
 }
 
@@ -98,7 +108,7 @@ func (v *visit) understand() (err error) {
 	if v.t, err = normalise(v.raw, v.e.ignoreCase); err != nil {
 		return err
 	}
-	a := asked{method: v.r.Method, target: v.t, header: v.r.Header, upgrade: v.r.Header.Get("Upgrade") != "", size: v.r.ContentLength}
+	a := asked{method: v.r.Method, target: v.t, header: v.r.Header, upgrade: v.upgrade != "", size: v.r.ContentLength}
 	if v.body != nil && v.body.Whole {
 		a.held, a.body, a.size = true, v.body.Held, int64(len(v.body.Held))
 	}
@@ -119,8 +129,12 @@ func (v *visit) hold(h *gate.Handle) (err error) {
 		}
 	}
 	v.all = exchange.Patient(v.w, v.r, silence, v.p.clock)
-	if v.x.Holds(h) {
-		v.body, err = exchange.Hold(v.all, limit)
+	must := v.e.inject.readsBody() || v.j.operation.readsBody()
+	if !must && !v.x.Holds(h) {
+		return nil
+	}
+	if v.body, err = exchange.Hold(v.all, limit); err == nil && must && !v.body.Whole {
+		err = refused("the body is larger than the %d bytes that can be looked into", limit)
 	}
 	return err
 }
@@ -139,9 +153,19 @@ func (v *visit) outgoing() (gate.Outgoing, error) {
 	case v.all != http.NoBody:
 		out.Stream = v.all
 	}
-	forward(out.Header)
 	v.stream(&out)
-	return out, v.hide(&out)
+	out.Host = hostOf(v.conn, out.URL)
+	var fixed map[string]string
+	if v.conn.HTTP != nil {
+		fixed = v.conn.HTTP.Headers
+	}
+	introduce(out.Header, v.forwarding(), fixed)
+	if v.e.inject.how.As != "none" {
+		out.Header.Set("Accept-Encoding", "identity") // the credential can be found in what can be read
+	}
+	err := v.hide(&out)
+	v.signed = out.Body
+	return out, err
 }
 
 // hide applies the masks of requests, and sees to it that an answer in which something is hidden can be read.

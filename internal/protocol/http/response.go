@@ -23,7 +23,7 @@ func cleanResponse(h http.Header, o origins) {
 		}
 	}
 	for name, values := range h {
-		if hopByHop(name) && name != "Content-Length" || gatewaysOwn(name) || forWholeHost(name) {
+		if hopByHop(name) || gatewaysOwn(name) || forWholeHost(name) {
 			delete(h, name)
 			continue
 		}

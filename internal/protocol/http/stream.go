@@ -3,7 +3,6 @@ package http
 import (
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"gatehouse/internal/gate"
@@ -29,8 +28,7 @@ func (v *visit) stream(out *gate.Outgoing) {
 	}
 	out.Trailer, out.Stream = exchange.Trailing(v.r, out.Stream)
 	out.Stream = uploaded{out.Stream, v}
-	out.Header.Del("Expect")
-	if strings.EqualFold(v.r.Header.Get("Expect"), "100-continue") {
+	if v.waits {
 		out.Header.Set("Expect", "100-continue")
 	}
 	_ = http.NewResponseController(v.w).EnableFullDuplex() // HTTP/2 always is

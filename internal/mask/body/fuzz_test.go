@@ -139,3 +139,27 @@ func FuzzText(f *testing.F) {
 		}
 	})
 }
+
+// FuzzKinds: whatever the kind, nothing is too much, and nothing depends on how the input was split.
+func FuzzKinds(f *testing.F) {
+	for kind, s := range []string{"", `{"email":"a@b.co"}`, "{}\n1\n", "data: {\"email\":1}\n\nid: 192.168.0.1\r\n\r\n", "a@b.co\n", "a,\"email\"\n1,\"x\"\"y\"\r\n", "email=1&a[b]=%40", "<a b='c&#64;d.co'>x &amp; <!-- y --></a>"} {
+		f.Add([]byte(s), uint8(kind))
+	}
+	paths, detectors := rules(f, both(at(partial, "**.email", "$[1]"), detect(redact))), rules(f, detect(partial))
+	f.Fuzz(func(t *testing.T, in []byte, which uint8) {
+		kind, r := body.Kind(which%8), paths
+		if which >= 128 || kind == body.Text || kind == body.XML {
+			r = detectors
+		}
+		seed := rand.New(rand.NewSource(int64(which) + int64(len(in))))
+		o := body.Options{Held: 64 + int(which)}
+		one, hits, err := run(r, kind, o, in, atOnce)
+		two, hitsToo, errToo := run(r, kind, o, in, func() int { return 1 + seed.Intn(9) })
+		if (err == nil) != (errToo == nil) || err == nil && (hits != hitsToo || !bytes.Equal(one, two)) {
+			t.Fatalf("%q: at once %q (%d, %v), in parts %q (%d, %v)", in, one, hits, err, two, hitsToo, errToo)
+		}
+		if err == nil && hits == 0 && !bytes.Equal(one, in) {
+			t.Fatalf("nothing was hidden, yet %q became %q", in, one)
+		}
+	})
+}

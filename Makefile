@@ -1,5 +1,5 @@
 # Every word here means the same on a laptop and in CI (.ci/run). Each target does its own set-up.
-.PHONY: check build test race race-full lint fmt fmt-check archtest generate generate-check aws-models demo bench bench-short bypass clients mutants fuzz crash regress release clean setup help
+.PHONY: check build test race race-full lint fmt fmt-check archtest generate generate-check aws-models demo bench bench-short bypass clients cloud mutants fuzz crash regress release clean setup help
 .DEFAULT_GOAL := check
 
 GO       ?= go
@@ -14,17 +14,20 @@ help: ## this list
 setup: ## the Debian packages that everything below needs
 	@scripts/setup.sh
 
+cloud: setup ## the servers and clients of AWS APIs that others wrote, for the tests of e2e/cloud
+	@GO="$(GO)" scripts/cloud.sh
+
 build: setup ## bin/gatehouse
 	$(GO) build -o bin/gatehouse ./cmd/gatehouse
 
-test: setup ## all tests, unit and end to end, against real servers that they start themselves
+test: setup cloud ## all tests, unit and end to end, against real servers that they start themselves
 	$(GO) test -count=1 -timeout 20m ./...
 
 # The detector has a process wait for a second at its end by default. The house rules are read off the source: it finds nothing there.
-race: setup ## all tests under the race detector, with fewer of the long rounds (see CONTRIBUTING.md)
+race: setup cloud ## all tests under the race detector, with fewer of the long rounds (see CONTRIBUTING.md)
 	GORACE=atexit_sleep_ms=50 $(GO) test -count=1 -race -short -timeout 30m $$($(GO) list ./... | grep -v /internal/archtest$$)
 
-race-full: setup ## the same with every round: takes twice as long and more
+race-full: setup cloud ## the same with every round: takes twice as long and more
 	GORACE=atexit_sleep_ms=50 $(GO) test -count=1 -race -timeout 60m ./...
 
 archtest: ## the house rules

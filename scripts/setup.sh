@@ -9,6 +9,7 @@ gcc libc6-dev
 postgresql postgresql-client
 pgbouncer
 python3-psycopg2 python3-sqlalchemy python3-django
+python3-boto3
 strace
 nodejs
 git make ca-certificates
@@ -16,7 +17,8 @@ git make ca-certificates
 # gcc, libc6-dev: PostgreSQL's own grammar is C code        postgresql: the real server, never one that already runs
 # pgbouncer: what `make bench` compares with                 python3-psycopg2: a driver from another ecosystem
 # python3-sqlalchemy, python3-django: two frameworks that read a database's models
-# nodejs: the audit log's second verifier is not Go; any Node on the PATH will do
+# python3-boto3: a client of AWS APIs
+# nodejs: the audit log's second verifier is not Go; any Node on the PATH will do for it (scripts/cloud.sh wants 20)
 # strace: failing system calls in the crash tests            git, make, ca-certificates: what a minimal image lacks
 
 if [ "${1:-}" = bench ]; then
@@ -29,8 +31,9 @@ if [ "${1:-}" = clients ]; then
 default-jdk-headless libpostgresql-jdbc-java libcommons-dbcp2-java
 python3-psycopg python3-psycopg-pool
 python3-sqlalchemy alembic
+awscli
 "
-	# a JDK runs JDBC's program from its source; dbcp2: a pool that validates with a query; alembic: an ORM's migrations
+	# awscli: for make clients-aws; a JDK runs JDBC's program from its source; dbcp2: a pool that validates with a query; alembic: an ORM's migrations
 	if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
 		echo "Node and npm are missing: install Node 20 or newer (https://nodejs.org), and put it on the PATH." >&2
 		exit 1

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+)
+
+func clientOf(pem []byte) *http.Client {
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}}
+}
+
+// call does one call: its name, and what it is about.
+func (p *program) call(args []string) (any, error) {
+	about := func(i int) string {
+		if i < len(args) {
+			return args[i]
+		}
+		return ""
+	}
+	switch bucket, k := about(1), about(2); args[0] {
+	case "get":
+		p.name = bucket
+		body, _, err := p.get(k)
+		return body, err
+	case "head":
+		out, err := p.s3.HeadObject(p.ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &k})
+		if err != nil {
+			return nil, err
+		}
+		return aws.ToInt64(out.ContentLength), nil
+	case "put":
+		_, err := p.s3.PutObject(p.ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &k, Body: strings.NewReader(about(3))})
+		return "done", err
+	case "delete":
+		_, err := p.s3.DeleteObject(p.ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: &k})
+		return "done", err
+	case "list":
+		out, err := p.s3.ListObjectsV2(p.ctx, &s3.ListObjectsV2Input{Bucket: &bucket})
+		if err != nil {
+			return nil, err
+		}
+		return len(out.Contents), nil
+	case "copy":
+		_, err := p.s3.CopyObject(p.ctx, &s3.CopyObjectInput{Bucket: &bucket, Key: &k, CopySource: aws.String(about(3))})
+		return "done", err
+	case "presign":
+		p.name = bucket
+		u, err := p.presign(k)
+		if err != nil {
+			return nil, err
+		}
+		return u.URL, nil
+	case "large":
+		p.name = bucket
+		size, err := strconv.ParseInt(k, 10, 64)
+		if err != nil {
+			return nil, err
+		}
+		return "same", p.large(size)
+	case "item":
+		out, err := p.dynamo.GetItem(p.ctx, &dynamodb.GetItemInput{TableName: &bucket, Key: key(k, 1)})
+		if err != nil {
+			return nil, err
+		}
+		raw, err := json.Marshal(out.Item)
+		return string(raw), err
+	case "receive":
+		u, err := p.sqs.GetQueueUrl(p.ctx, &sqs.GetQueueUrlInput{QueueName: &bucket})
+		if err != nil {
+			return nil, err
+		}
+		out, err := p.receive(u.QueueUrl)
+		if err != nil {
+			return nil, err
+		}
+		return aws.ToString(out.Messages[0].Body), nil
+	case "assume":
+		_, err := p.sts.AssumeRole(p.ctx, &sts.AssumeRoleInput{RoleArn: &bucket, RoleSessionName: aws.String("me")})
+		return "done", err
+	}
+	return nil, fmt.Errorf("no call %q", args[0])
+}

@@ -132,7 +132,7 @@ func ended(t *testing.T, text string) map[string]any {
 	t.Helper()
 	for t.Context().Err() == nil {
 		for _, e := range history(t) {
-			if asked, _ := e["text"].(string); strings.HasSuffix(asked, text) && e["kind"] == "action.intended" {
+			if asked, _ := e["text"].(string); strings.Contains(asked+"\n", text+"\n") && e["kind"] == "action.intended" {
 				for _, o := range history(t) {
 					if o["kind"] == "action.ended" && o["session"] == e["session"] && o["action"] == e["action"] {
 						return o

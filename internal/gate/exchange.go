@@ -90,6 +90,8 @@ type Exchange struct {
 	judged *http.Request // what the permit is for
 	permit Permit
 	sent   *counted
+	raw    io.ReadWriteCloser // of an answer 101, until somebody takes it
+	turned *Turned
 }
 
 // Leave gives the gate back. An action without an outcome is cancelled.
@@ -99,6 +101,7 @@ func (x *Exchange) Leave() {
 			_ = x.Done(Permit{uint32(i), x.slots[i].gen}, Outcome{Status: access.StatusCancelled}) // #nosec G115 -- bounded by Limits.Actions
 		}
 	}
+	x.untie()
 	x.judged, x.permit, x.sent, x.failed = nil, Permit{}, nil, nil
 	v := x.visit
 	v.mu.Lock()
@@ -248,7 +251,14 @@ func (x *Exchange) Send(ctx context.Context, p Permit, sign Signer) (*http.Respo
 	}
 	r := x.judged
 	x.judged = nil
-	return x.roundTrip(ctx, s, r, sign)
+	resp, err := x.roundTrip(ctx, s, r, sign)
+	if err != nil {
+		return nil, err
+	}
+	if err := x.keepRaw(resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
 }
 
 // stillPermitted decides again about what was judged under other policies: a body may have taken its time.

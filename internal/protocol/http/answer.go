@@ -1,6 +1,7 @@
 package http
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -29,6 +30,11 @@ func (v *visit) answer(p gate.Permit) error {
 	defer func() { _ = resp.Body.Close() }()
 	v.begun()
 	var n, hits int64
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		out, err := v.turn(ctx, p, resp)
+		_, out.Digest = v.x.Digest()
+		return errors.Join(err, v.x.Done(p, out))
+	}
 	if err = v.meter(p); err == nil {
 		n, hits, err = v.pass(p, resp)
 	}

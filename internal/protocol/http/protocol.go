@@ -3,6 +3,7 @@ package http
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -21,7 +22,7 @@ const name = "http"
 
 // New returns the protocol.
 func New(d wire.Deps) wire.Protocol {
-	p := &protocol{key: d.Mask, clock: d.Clock, buffers: new(exchange.Buffers), endpoints: newEndpoints(d.Clock), coder: new(coding.Coder), masks: exchange.NewCompiled(d.Mask)}
+	p := &protocol{key: d.Mask, clock: d.Clock, buffers: new(exchange.Buffers), endpoints: newEndpoints(d.Clock), coder: new(coding.Coder), masks: exchange.NewCompiled(d.Mask), random: d.Random}
 	return wire.Protocol{Name: name, Address: "127.0.0.1:8444", Verbs: verbs(), Exchange: p, Test: test, Understand: p.explain}
 }
 
@@ -33,10 +34,15 @@ type protocol struct {
 	endpoints *endpoints
 	coder     *coding.Coder
 	masks     *exchange.Compiled
+	random    io.Reader
 }
 
 // Claim implements wire.Exchanger.
 func (*protocol) Claim(r *http.Request, h wire.Hello) (wire.Login, error) {
+	if token, ok := tokenOf(r); ok {
+		connection, _, err := exchange.Route(r, h.Domain)
+		return wire.Login{Connection: connection, Token: token}, err
+	}
 	return exchange.Claim(r, h)
 }
 

@@ -96,7 +96,9 @@ func (v *visit) read(domain string) error {
 		return err
 	}
 	v.waits = v.r.Header.Get("Expect") != ""
-	v.upgrade, err = cleanRequest(v.r.Header)
+	if err = v.checkUpgrade(); err == nil {
+		v.upgrade, err = cleanRequest(v.r.Header)
+	}
 	return err
 }
 

@@ -23,6 +23,7 @@ func (v *visit) idle() time.Duration {
 // stream makes ready what is sent as it comes: its trailers follow it, and both sides may speak at once. A client that waits to be
 // told to go on (RFC 9110, section 10.1.1) waits for the backend's word, as the body is asked for only then.
 func (v *visit) stream(out *gate.Outgoing) {
+	v.askUpgrade(out)
 	if out.Stream == nil {
 		return
 	}

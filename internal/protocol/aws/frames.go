@@ -131,7 +131,7 @@ func (f *framed) content(b []byte) (int, error) {
 		err = f.line("")
 	}
 	if err != nil {
-		f.err = fmt.Errorf("%w: %w", errFrames, err)
+		f.err = fmt.Errorf("%w: %s", errFrames, err.Error()) // never as an end
 	}
 	if n > 0 {
 		return n, nil
@@ -153,7 +153,7 @@ func (f *framed) failed() error {
 func (f *framed) next() error {
 	head, err := f.text()
 	if err != nil {
-		return err
+		return errFrames // also where nothing follows: a body ends with a frame of size 0
 	}
 	digits, extension, _ := strings.Cut(head, ";")
 	size, err := strconv.ParseUint(digits, 16, 63)

@@ -58,6 +58,7 @@ func (v *visit) broken(err error) error {
 func (v *visit) pass(p gate.Permit, resp *http.Response) (n, hits int64, err error) {
 	clean(resp.Header)
 	redirected(resp)
+	scrub(resp, v.keys)
 	if v.x.Masked(p) || !v.hide.none() {
 		return v.masked(resp)
 	}

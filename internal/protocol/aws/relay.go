@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
@@ -33,6 +35,7 @@ type visit struct {
 	body payload
 	all  io.ReadCloser
 	flow *exchange.Flow
+	keys aws.Credentials // that the call was signed with
 }
 
 // payload is what a client sends as the body.

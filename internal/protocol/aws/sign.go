@@ -41,6 +41,7 @@ func (v *visit) signing() (gate.Signer, error) {
 			}
 			keys = &k
 		}
+		v.keys = *keys
 		r.Header.Set("X-Amz-Content-Sha256", digest)
 		if v.c.scope.Regions != "" {
 			return signAsymmetric(r, *keys, digest, service, v.c.scope.Regions, v.p.clock(), v.p.random)

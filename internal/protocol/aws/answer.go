@@ -22,12 +22,20 @@ func (v *visit) answer(p gate.Permit) error {
 	defer flow.Close()
 	defer exchange.Abandon(v.all)
 	v.flow = flow
+	streams := !v.body.whole && v.body.size != 0
+	if streams {
+		// Not before it is permitted: net/http cannot use a connection again whose body nobody read after this.
+		_ = http.NewResponseController(v.w).EnableFullDuplex() // HTTP/2 always is
+	}
 	sign, err := v.signing()
 	var resp *http.Response
 	if err == nil {
 		resp, err = v.x.Send(ctx, p, sign)
 	}
 	if err != nil {
+		if streams && v.r.ProtoMajor == 1 {
+			v.w.Header().Set("Connection", "close")
+		}
 		_ = v.x.Done(p, gate.Outcome{Status: access.StatusError, Code: fault.KindOf(err).String()})
 		return v.broken(err)
 	}

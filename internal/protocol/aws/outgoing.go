@@ -48,7 +48,6 @@ func (v *visit) stream(out *gate.Outgoing) {
 	if strings.EqualFold(v.r.Header.Get("Expect"), "100-continue") {
 		out.Header.Set("Expect", "100-continue")
 	}
-	_ = http.NewResponseController(v.w).EnableFullDuplex() // HTTP/2 always is
 }
 
 // uploaded is a body that is sent as it comes.

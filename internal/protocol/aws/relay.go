@@ -63,6 +63,9 @@ func (p *protocol) Serve(w http.ResponseWriter, r *http.Request, x *gate.Exchang
 	if err := v.understand(target, bucket); err != nil {
 		return x.RefuseText(err, len(r.RequestURI))
 	}
+	if err := x.Refresh(); err != nil {
+		return err
+	}
 	version := x.Version()
 	v.hide = v.c.masks(x.Masks())
 	h := x.Judge(v.c.statement(!v.hide.none()))

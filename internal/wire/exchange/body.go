@@ -23,7 +23,7 @@ func Patient(w http.ResponseWriter, r *http.Request, silence time.Duration, cloc
 	if r.Body == nil || r.Body == http.NoBody {
 		return http.NoBody
 	}
-	return &patient{body: r.Body, client: http.NewResponseController(w), silence: silence, clock: clock}
+	return &patient{body: r.Body, client: http.NewResponseController(w), silence: silence, clock: clock, left: r.ContentLength}
 }
 
 type patient struct {
@@ -33,17 +33,19 @@ type patient struct {
 
 	mu      sync.Mutex
 	silence time.Duration
-	over    bool // the client's connection is no longer this body's
+	over    bool  // the client's connection is no longer this body's
+	left    int64 // bytes that the client said it sends; below 0 where it did not
 }
 
 // Read implements io.Reader.
 func (p *patient) Read(b []byte) (int, error) {
 	p.await()
 	n, err := p.body.Read(b)
-	if err != nil {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if !p.over && errors.Is(err, io.EOF) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.left -= int64(n)
+	if whole := n > 0 && p.left == 0; err != nil || whole { // a transport may ask for the end of a whole body long after its answer
+		if !p.over && (whole || errors.Is(err, io.EOF)) {
 			_ = p.client.SetReadDeadline(time.Time{})
 		}
 		p.over = true

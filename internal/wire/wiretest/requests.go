@@ -285,7 +285,7 @@ func requestApprovals(t *testing.T, v *visited) {
 	other := request()
 	v.r.Return(other, "another")
 	if a := v.do(other); a.say == "" {
-		t.Errorf("with another approval's name: %d", a.status)
+		t.Errorf("with another approval's name: %d %v", a.status, a.err)
 	}
 	if _, sent := v.tap.find(mark); sent {
 		t.Fatal("the backend was sent what another approval is for")

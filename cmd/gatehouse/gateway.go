@@ -108,7 +108,7 @@ func (g *gateway) assembleAPI() error {
 			func() float64 { return float64(g.sessions.Count()) }))
 	var err error
 	g.api, err = api.New(api.Options{Documents: apiDocuments{g}, Checker: apiChecker{g}, Secrets: g.state.vault, Approvals: apiApprovals{g.room},
-		Sessions: apiSessions{g.state.path(auditDir)}, Identity: apiIdentity{g}, Recorder: g.state.log, Locker: apiLocker{g},
+		Sessions: apiSessions{g.state.path(auditDir)}, Adviser: apiAdviser{g}, Identity: apiIdentity{g}, Recorder: g.state.log, Locker: apiLocker{g},
 		Operations: apiOperations{g}, Health: apiHealth{g, &g.draining}, Parse: parseOne, Diff: apiDiff, Schema: config.Schema(),
 		Metrics:    promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}),
 		AdminToken: g.state.admin, Version: versionOf(), Clock: time.Now, Rand: rand.Reader, Logger: g.log})

@@ -43,7 +43,7 @@ func deps() cli.Deps {
 		StateDir: config.Default(os.Getenv, os.Geteuid(), nil).State,
 		Version:  versionOf(),
 		Documents: cli.Documents{
-			Parse: parse, Render: config.Marshal, Schema: config.Schema(), Guardrails: guardrails(),
+			Parse: parse, Render: config.Marshal, Schema: config.Schema(), Guardrails: guardrails(), Formats: formats(),
 		},
 		Gateway: cli.Gateway{Serve: serve, Dev: dev, Mint: mint, Verify: verifyLog, Restore: restore},
 	}
@@ -55,6 +55,17 @@ func guardrails() []cli.Guardrail {
 	for _, p := range protocol.All(wire.Deps{Random: rand.Reader}) {
 		for _, g := range p.Guardrails {
 			out = append(out, cli.Guardrail(g))
+		}
+	}
+	return out
+}
+
+// formats are the policy languages of others that the protocols know.
+func formats() []cli.Format {
+	var out []cli.Format
+	for _, p := range protocol.All(wire.Deps{Random: rand.Reader}) {
+		for _, f := range p.Formats {
+			out = append(out, cli.Format{Name: f.Name, Import: f.Import})
 		}
 	}
 	return out

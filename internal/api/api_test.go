@@ -129,7 +129,7 @@ func TestAuthMatrix(t *testing.T) {
 	public := may{true, true, true, true, true}
 	matrix := map[string]may{
 		"list-documents": operatorsOnly, "get-document": operatorsOnly, "apply-documents": operatorsOnly, "delete-document": operatorsOnly,
-		"get-schema": operatorsOnly, "explain-policy": operatorsOnly, "list-secrets": operatorsOnly, "put-secret": operatorsOnly,
+		"get-schema": operatorsOnly, "explain-policy": operatorsOnly, "export-policy": operatorsOnly, "list-secrets": operatorsOnly, "put-secret": operatorsOnly,
 		"delete-secret": operatorsOnly, "list-sessions": operatorsOnly, "list-session-records": operatorsOnly, "get-refusal": operatorsOnly,
 		"lock": operatorsOnly, "unlock": operatorsOnly, "rotate-key": operatorsOnly, "test-connection": operatorsOnly,
 		"sign-checkpoint": operatorsOnly, "backup": operatorsOnly, "version": operatorsOnly,

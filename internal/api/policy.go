@@ -1,10 +1,12 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -15,6 +17,17 @@ import (
 
 type questionInput struct{ Body message.PolicyQuestion }
 
+type exportInput struct {
+	Role       string    `query:"role" required:"true" minLength:"1" maxLength:"256" doc:"The role whose sessions are read"`
+	Connection string    `query:"connection" maxLength:"256" doc:"Only sessions on this connection"`
+	Since      time.Time `query:"since" doc:"Only what happened at or after this time"`
+	Format     string    `query:"format" default:"gatehouse" maxLength:"64" doc:"gatehouse, or a policy language of others that a protocol knows"`
+	Name       string    `query:"name" maxLength:"256" doc:"The policy's name; default the role's, with -observed behind it"`
+	Exact      bool      `query:"exact" doc:"Name every resource, however many they are"`
+}
+
+type exportOutput struct{ Body message.PolicyExport }
+
 type explanationOutput struct{ Body message.Explanation }
 
 type whoamiOutput struct{ Body message.Whoami }
@@ -22,8 +35,20 @@ type whoamiOutput struct{ Body message.Whoami }
 func (s *Server) policyRoutes() {
 	route(s, operators, huma.Operation{OperationID: "explain-policy", Method: http.MethodPost, Path: "/v1/policy/explain",
 		Summary: "Say what would be decided, and why", Tags: []string{"policy"}, MaxBodyBytes: 2 << 20}, s.explain)
+	route(s, operators, huma.Operation{OperationID: "export-policy", Method: http.MethodGet, Path: "/v1/policy/export",
+		Summary: "What a role did, as the least policy that allows it", Tags: []string{"policy"}}, s.export)
 	route(s, anyone, huma.Operation{OperationID: "whoami", Method: http.MethodGet, Path: "/v1/whoami",
 		Summary: "What the gateway makes of this token", Tags: []string{"policy"}}, s.whoami)
+}
+
+func (s *Server) export(ctx context.Context, in *exportInput) (*exportOutput, error) {
+	out, err := s.o.Adviser.Export(ctx, ExportQuestion{Role: in.Role, Connection: in.Connection, Since: in.Since, Format: in.Format,
+		Name: cmp.Or(in.Name, in.Role+"-observed"), Exact: in.Exact})
+	if err != nil {
+		return nil, err
+	}
+	out.Notes = append([]string{}, out.Notes...)
+	return &exportOutput{Body: *out}, nil
 }
 
 func (s *Server) explain(ctx context.Context, in *questionInput) (*explanationOutput, error) {

@@ -29,6 +29,7 @@ type Options struct {
 	Secrets    Secrets
 	Approvals  Approvals
 	Sessions   Sessions
+	Adviser    Adviser
 	Identity   Identity
 	Recorder   Recorder
 	Locker     Locker
@@ -98,7 +99,7 @@ func (o *Options) complete() error {
 	}
 	for name, missing := range map[string]bool{
 		"Documents": o.Documents == nil, "Checker": o.Checker == nil, "Secrets": o.Secrets == nil,
-		"Approvals": o.Approvals == nil, "Sessions": o.Sessions == nil, "Identity": o.Identity == nil,
+		"Approvals": o.Approvals == nil, "Sessions": o.Sessions == nil, "Adviser": o.Adviser == nil, "Identity": o.Identity == nil,
 		"Recorder": o.Recorder == nil, "Locker": o.Locker == nil, "Operations": o.Operations == nil,
 		"Health": o.Health == nil, "Parse": o.Parse == nil, "Diff": o.Diff == nil, "Clock": o.Clock == nil,
 		"Rand": o.Rand == nil, "Logger": o.Logger == nil,

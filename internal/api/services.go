@@ -98,6 +98,23 @@ type SessionFilter struct {
 	Since      time.Time
 }
 
+// Adviser makes policies of what happened.
+type Adviser interface {
+	// Export writes what a role did as a policy; fault.NotFound where the log knows of nothing, fault.Malformed for a format that
+	// there is none of.
+	Export(ctx context.Context, q ExportQuestion) (*message.PolicyExport, error)
+}
+
+// ExportQuestion says what to export. Zero values choose all.
+type ExportQuestion struct {
+	Role       string
+	Connection string
+	Since      time.Time
+	Format     string // a format's name
+	Name       string // of the policy
+	Exact      bool   // never put resources together
+}
+
 // Entry is an event and its place in the log.
 type Entry struct {
 	Seq   uint64

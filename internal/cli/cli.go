@@ -47,6 +47,16 @@ type Documents struct {
 	Schema []byte
 	// Guardrails are the policies that ship.
 	Guardrails []Guardrail
+	// Formats are the policy languages of others.
+	Formats []Format
+}
+
+// Format is a policy language of others.
+type Format struct {
+	Name string
+	// Import reads a document as a policy of that name, about one connection, or about all that it can be about where connection
+	// is "". Notes say where the policy is not what the document was.
+	Import func(document []byte, name, connection string) (*access.Policy, []string, error)
 }
 
 // Source is a document and where it was written.

@@ -72,10 +72,8 @@ together in one message. It is judged as in a fresh session. Nothing is sent to 
 	f.Int64Var(&q.rows, "rows", 0, "the estimated `number` of rows, for conditions that read it")
 	f.StringVar(&q.expect, "expect", "", "exit 1 unless the verdict is `allow, deny or approve`")
 	form(test, &output, asTable, asJSON)
-	_ = test.RegisterFlagCompletionFunc("connection", func(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-		return a.names(c.Context(), access.KindConnection), cobra.ShellCompDirectiveNoFileComp
-	})
-	return group("policy", "Ask what policies decide", "", test)
+	a.completeNames(test, "connection", access.KindConnection)
+	return group("policy", "Ask what policies decide, and make them of what was done", "", test, a.exportPolicy(), a.importPolicy())
 }
 
 func (a *app) completeQuestion(q *question) error {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,7 +34,8 @@ func deps() cli.Deps {
 		Terminal: os.Getenv("TEST_TERMINAL") != "",
 		Version:  message.Version{Version: "1.2.3", Go: "go1.26", Platform: "linux/amd64"},
 		Documents: cli.Documents{Parse: parse, Render: config.Marshal, Schema: config.Schema(), Guardrails: []cli.Guardrail{
-			{Name: "still", Document: []byte("# why\nkind: Policy\nname: still\ndescription: Nothing moves\nstatements:\n  - effect: deny\n    actions: [\"postgres:*\"]\n    resources: [\"*\"]\n")}}},
+			{Name: "still", Document: []byte("# why\nkind: Policy\nname: still\ndescription: Nothing moves\nstatements:\n  - effect: deny\n    actions: [\"postgres:*\"]\n    resources: [\"*\"]\n")}},
+			Formats: []cli.Format{{Name: "upper", Import: shouted}}},
 		Gateway: cli.Gateway{Serve: run("serve"), Dev: run("dev"), Mint: mint, Verify: verify, Restore: restore},
 	}
 }
@@ -48,6 +50,16 @@ func parse(file string, b []byte) ([]cli.Source, error) {
 		s = append(s, cli.Source{Document: l.Doc, File: l.File, Show: l.Show})
 	}
 	return s, nil
+}
+
+// shouted reads a language in which every action is in capitals.
+func shouted(raw []byte, name, connection string) (*access.Policy, []string, error) {
+	text := strings.TrimSpace(string(raw))
+	if text != strings.ToUpper(text) {
+		return nil, nil, errors.New("the policy is not shouted")
+	}
+	return &access.Policy{Name: name, Statements: []access.PolicyStatement{{Effect: "allow", Actions: []string{"mem:Read"}, Resources: []string{connection + "/*"}}}},
+		[]string{"it was shouted"}, nil
 }
 
 // run stands for a gateway that is ready and stops at once; it says what it was given.

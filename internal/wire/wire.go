@@ -36,6 +36,10 @@ type Protocol struct {
 	Rootless []string
 	// Guardrails are the policies that ship with the protocol: a connection may name them without anyone applying them.
 	Guardrails []Guardrail
+	// Formats are the policy languages of others that policies about the protocol's connections can be written in or read from.
+	Formats []Format
+	// Folds says which resources stand together where a policy is made of what was seen.
+	Folds Folds
 	// Accept speaks with a fresh client until it is known which connection it wants and with which token. ErrServed means
 	// that the connection was something shorter, and is over.
 	Accept func(ctx context.Context, conn net.Conn, h Hello) (Session, error)
@@ -69,6 +73,27 @@ type Verb struct {
 type Guardrail struct {
 	Name     string
 	Document []byte // YAML, as `apply` reads it
+}
+
+// Format is a policy language of others. What cannot be said in the other language is an error or a note, never left out in silence.
+type Format struct {
+	Name string // as the command line names it
+	// Export writes a policy of which every statement allows or approves, on connections of this protocol. Notes are for whoever
+	// reviews it.
+	Export func(p *access.Policy) (document []byte, notes []string, err error)
+	// Import reads a document as a policy of that name, about one connection, or about all of the protocol where connection is "".
+	// The error names all that cannot be said.
+	Import func(document []byte, name, connection string) (p *access.Policy, notes []string, err error)
+}
+
+// Folds says which resources stand together. The zero value puts none together.
+type Folds struct {
+	// Template returns the patterns that a connection's own document has for its resources, such as those with ids in their paths:
+	// ok is false for a resource without one. nil where the document has none at all.
+	Template func(c *access.Connection) func(resource string) (pattern string, ok bool)
+	// Parent is the prefix that a resource, or a prefix, lies below, with the separator at its end; ok is false where nothing above it
+	// may ever stand for it.
+	Parent func(resource string) (prefix string, ok bool)
 }
 
 // ErrServed is returned by Accept when the connection asked for something shorter than a session, and got it.

@@ -2,6 +2,7 @@ package apitest
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -97,6 +98,17 @@ func (s sessions) Records(_ context.Context, id string, after uint64, limit int)
 		}
 	}
 	return out, nil
+}
+
+type adviser struct{}
+
+// Export knows one role, and one action of it.
+func (adviser) Export(_ context.Context, q api.ExportQuestion) (*message.PolicyExport, error) {
+	if q.Role != "refund-fn" {
+		return nil, fault.New(fault.NotFound, "apitest", "the audit log knows nothing that the role %s did", q.Role)
+	}
+	return &message.PolicyExport{Role: q.Role, Format: q.Format, Sessions: 1, Actions: 2, Notes: []string{"It is little.\x1b"},
+		Document: fmt.Sprintf("kind: Policy\nname: %s\nstatements:\n  - effect: allow\n    actions: [\"mem:Read\"]\n    resources: [\"orders-db/*\"]\n", q.Name)}, nil
 }
 
 func (s sessions) Refusal(_ context.Context, ref string) (api.Entry, error) {

@@ -135,7 +135,7 @@ func (c *Counter) Read(b []byte) (int, error) {
 // Options wires the world.
 func (w *World) Options() api.Options {
 	return api.Options{
-		Documents: documents{w}, Checker: checker{w}, Secrets: secrets{w}, Approvals: approvals{w}, Sessions: sessions{w},
+		Documents: documents{w}, Checker: checker{w}, Secrets: secrets{w}, Approvals: approvals{w}, Sessions: sessions{w}, Adviser: adviser{},
 		Identity: identity{w}, Recorder: recorder{w}, Locker: locker{w}, Operations: operations{w}, Health: health{w},
 		Parse: message.DecodeDocument, Diff: Diff, Schema: []byte(`{"$id":"test"}`),
 		AdminToken: access.NewSecret([]byte(AdminToken)), Clock: w.now, Rand: &Counter{}, Logger: slog.New(slog.DiscardHandler),

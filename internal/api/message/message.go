@@ -142,6 +142,17 @@ type ExplainedMask struct {
 	Because  access.Because `json:"because"`
 }
 
+// PolicyExport is what a role did, as a policy that allows it and no more.
+type PolicyExport struct {
+	Role     string   `json:"role"`
+	Format   string   `json:"format" doc:"The language of the document"`
+	Document string   `json:"document" doc:"The policy, ready for review"`
+	Notes    []string `json:"notes" nullable:"false" doc:"What the document cannot say"`
+	Sessions int      `json:"sessions" doc:"Sessions that it rests on"`
+	Actions  int      `json:"actions" doc:"Actions that were let through in them"`
+	Refused  int      `json:"refused" doc:"Actions that were refused in them, and are not in the document"`
+}
+
 // SessionList is the newest sessions.
 type SessionList struct {
 	Sessions []SessionSummary `json:"sessions" nullable:"false"`

@@ -117,6 +117,24 @@ func (c *Client) Explain(ctx context.Context, q message.PolicyQuestion) (*messag
 	return e, c.call(ctx, http.MethodPost, "/v1/policy/explain", q, e)
 }
 
+// ExportPolicy asks what a role did, as a policy. Empty values choose all; an empty name the gateway's own.
+func (c *Client) ExportPolicy(ctx context.Context, role, connection, format, name string, since time.Time, exact bool) (*message.PolicyExport, error) {
+	q := url.Values{"role": {role}, "format": {format}}
+	for key, value := range map[string]string{"connection": connection, "name": name} {
+		if value != "" {
+			q.Set(key, value)
+		}
+	}
+	if !since.IsZero() {
+		q.Set("since", since.UTC().Format(time.RFC3339Nano))
+	}
+	if exact {
+		q.Set("exact", "true")
+	}
+	e := &message.PolicyExport{}
+	return e, c.call(ctx, http.MethodGet, "/v1/policy/export?"+q.Encode(), nil, e)
+}
+
 // Whoami asks what the gateway makes of this client's token.
 func (c *Client) Whoami(ctx context.Context) (*message.Whoami, error) {
 	w := &message.Whoami{}

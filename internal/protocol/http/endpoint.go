@@ -38,6 +38,9 @@ func compile(c *access.Connection, clock func() time.Time) (*endpoint, error) {
 		}
 	}
 	e.ignoreCase = c.HTTP.IgnoreCase
+	if e.api, err = documentOf(c); err != nil {
+		return nil, err
+	}
 	if len(c.HTTP.Paths) > 0 {
 		if e.paths, err = newTemplates(c.HTTP.Paths, e.ignoreCase); err != nil {
 			return nil, err

@@ -71,7 +71,7 @@ func TestCleanRequest(t *testing.T) {
 	}
 }
 
-func place(here string) origins {
+func placed(here string) origins {
 	return origins{backend: &url.URL{Scheme: "https", Host: "api.internal:443"}, base: "/base", here: here}
 }
 
@@ -97,7 +97,7 @@ func TestRewrittenReferences(t *testing.T) {
 		{"https://api.internal/%zz", "", ""},
 		{"/base//evil.example", "/c/billing//evil.example", ""},
 	} {
-		for _, o := range []origins{place("/c/billing"), place("")} {
+		for _, o := range []origins{placed("/c/billing"), placed("")} {
 			want := c.want
 			if o.here == "" {
 				want = c.atHost
@@ -116,7 +116,7 @@ func TestCleanResponse(t *testing.T) {
 		"Clear-Site-Data", "*", "X-Accel-Redirect", "/etc/passwd", "X-Sendfile", "/x", "Gatehouse-Approval", "forged", "X-Bad", "a\nb", "X-Kept", "1",
 		"Link", `</base/v1?page=2>; rel="next", <https://elsewhere.example/>; rel="x"`, "Refresh", "5; url=/base/next", "Content-Location", "/base/v1/a",
 		"Set-Cookie", "sid=1; Domain=api.internal; Path=/base/v1; HttpOnly", "Set-Cookie", "b=2; Secure", "Set-Cookie", "c=3; path=/")
-	cleanResponse(h, place("/c/billing"))
+	cleanResponse(h, placed("/c/billing"))
 	want := headers("X-Kept", "1", "Link", `</c/billing/v1?page=2>; rel="next", <https://elsewhere.example/>; rel="x"`, "Refresh", "5; url=/c/billing/next",
 		"Content-Location", "/c/billing/v1/a", "Set-Cookie", "sid=1; Path=/c/billing/v1; HttpOnly", "Set-Cookie", "b=2; Secure; Path=/c/billing", "Set-Cookie", "c=3; Path=/c/billing")
 	if fmt.Sprint(h) != fmt.Sprint(want) {

@@ -45,7 +45,7 @@ func (e *endpoint) understand(a asked) (judged, error) {
 		return judged{}, err
 	}
 	var doc *document
-	if a.held {
+	if a.held && a.header.Get("Content-Encoding") == "" { // what is encoded is not known
 		if doc, err = readBody(contentType, a.body); err != nil {
 			return judged{}, err
 		}

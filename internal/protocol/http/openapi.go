@@ -35,7 +35,6 @@ type operation struct {
 	action     string
 	method     string
 	path       string
-	about      string
 	params     []*parameter
 	bodies     map[string]*jsonschema.Schema // by media type; nil where there is no schema, or none that is understood
 	bodyNeeded bool

@@ -78,12 +78,12 @@ type HTTPOptions struct {
 	BodyDeadline Duration          `json:"body_deadline,omitempty"` // the longest silence of a client inside of a body; default 30s
 }
 
-// AWSOptions is what a connection to an AWS account says. Its address is a host that receives every call (an emulator, a
-// private endpoint), or amazonaws.com: then each service is called in its own region.
+// AWSOptions is what a connection to an AWS account says. Its address is a URL that receives every call (an emulator, a private
+// endpoint), or https://*.amazonaws.com: then each service is called in its own region.
 type AWSOptions struct {
 	Account    string            `json:"account"`               // the twelve digits
 	Region     string            `json:"region"`                // of calls that name none
-	Regions    []string          `json:"regions,omitempty"`     // others that may be called
+	Regions    []string          `json:"regions,omitempty"`     // others that may be called; "*" is the set of all of them, which access points of several regions are called in
 	Partition  string            `json:"partition,omitempty"`   // aws (default), aws-cn, aws-us-gov
 	Endpoints  map[string]string `json:"endpoints,omitempty"`   // a URL for a service, in place of the address
 	AssumeRole *AWSRole          `json:"assume_role,omitempty"` // the role that calls are signed as

@@ -17,7 +17,7 @@ func TestConnectionsOfRequests(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ text, want string }{
 		"all of http":              {options("protocols: [h2, http/1.1], paths: [\"/v1/{id}\"], openapi_file: x.yaml, max_body: 1, host: a.example:1, headers: {X-A: b}, reflection: true, idle_timeout: 5m, max_backends: 2, body_deadline: 30s"), ""},
-		"all of aws":               {cloud(", regions: [us-gov-west-1, eusc-de-east-1], partition: aws-cn, endpoints: {s3: \"http://127.0.0.1:1\"}, assume_role: {arn: \"arn:aws-us-gov:iam::123456789012:role/a/b\", external_id: x1, duration: 1h, token_file: f, sts: \"https://sts\"}, presigned: allow, unsigned: refuse, models: m"), ""},
+		"all of aws":               {cloud(", regions: [us-gov-west-1, eusc-de-east-1, \"*\"], partition: aws-cn, endpoints: {s3: \"http://127.0.0.1:1\"}, assume_role: {arn: \"arn:aws-us-gov:iam::123456789012:role/a/b\", external_id: x1, duration: 1h, token_file: f, sts: \"https://sts\"}, presigned: allow, unsigned: refuse, models: m"), ""},
 		"bearer":                   {inject("as: bearer"), ""},
 		"basic":                    {inject("as: basic"), ""},
 		"header":                   {inject("as: header, name: X-Key, prefix: \"Key \""), ""},

@@ -155,7 +155,7 @@ func requestRules(words func(...string) func(*schema), each func(func(*schema)) 
 		"Injection.TokenURL": pattern(urlPattern), "Injection.Scopes": each(filled), "Injection.Algorithm": words("sha256", "sha384", "sha512"),
 		"Injection.Encoding": words("hex", "base64"), "Injection.Template": filled, "Injection.TimeName": pattern(tokenPattern),
 
-		"AWSOptions.Account": pattern(`^[0-9]{12}$`), "AWSOptions.Region": pattern(regionPattern), "AWSOptions.Regions": each(pattern(regionPattern)),
+		"AWSOptions.Account": pattern(`^[0-9]{12}$`), "AWSOptions.Region": pattern(regionPattern), "AWSOptions.Regions": each(pattern(regionPattern[:1] + `(\*|` + regionPattern[1:len(regionPattern)-1] + `)$`)),
 		"AWSOptions.Partition": words(strings.Fields("aws aws-cn aws-us-gov")...), "AWSOptions.Presigned": words("refuse", "allow"),
 		"AWSOptions.Unsigned": words("allow", "refuse"), "AWSOptions.Models": filled,
 		"AWSRole.ARN":        pattern(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}$`),

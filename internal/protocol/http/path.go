@@ -81,6 +81,9 @@ func (t *target) readPath(path string, ignoreCase bool) error {
 	if t.slash {
 		t.sent += "/"
 	}
+	if len(t.sent) > maxPath {
+		return ambiguous("the path is longer than %d bytes, encoded", maxPath)
+	}
 	return nil
 }
 

@@ -47,7 +47,7 @@ func TestAttackByPath(t *testing.T) {
 		"no UTF-8":                   {"/v1/\xff", "/v1/%ff", "/v1/%ed%a0%80", "/v1/%f8%88%80%80%80", "/v1/é"},
 		"look-alikes": {"/v1/a%ef%bc%8fb", "/v1/%ef%bc%8e%ef%bc%8e", "/v1/a%e2%88%95b", "/v1/a%e2%81%84b", "/v1/%e2%80%a4%e2%80%a4", "/v1/%e2%80%a5", "/v1/a%ef%bc%bcb", "/v1/a%e2%88%96b",
 			"/v1/%ef%bd%81dmin", "/v1/a%cd%beb", "/v1/a%e2%84%80b", "/v1/a%c2%a5b", "/v1/admin%e2%80%8b", "/v1/%e2%80%aeadmin", "/v1/admin%ef%bb%bf", "/v1/a%c2%a0b", "/v1/ad%c2%admin"},
-		"length": {"/" + strings.Repeat("a", maxPath), "/" + strings.Repeat("a/", maxSegments) + "a"},
+		"length": {"/" + strings.Repeat("{", maxPath/2), "/?a=" + strings.Repeat("{", maxQuery/2), "/" + strings.Repeat("a", maxPath), "/" + strings.Repeat("a/", maxSegments) + "a"},
 	} {
 		for _, raw := range list {
 			if got, err := normalise(raw, false); err == nil {

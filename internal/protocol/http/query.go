@@ -58,6 +58,9 @@ func parseQuery(raw string, ignoreCase bool) (query, error) {
 		}
 		q = append(q, p)
 	}
+	if len(q.String()) > maxQuery {
+		return nil, ambiguous("the query is longer than %d bytes, encoded", maxQuery)
+	}
 	return q, nil
 }
 

@@ -223,7 +223,7 @@ func (c *call) queue() error {
 	}
 	if address != "" {
 		path := address
-		if u, err := url.Parse(address); err == nil && u.Host != "" && u.RawQuery == "" && u.Fragment == "" {
+		if u, err := url.Parse(address); err == nil && u.Host != "" && u.RawQuery == "" && u.Fragment == "" && u.RawPath == "" && !strings.Contains(address, "%") {
 			path = u.Path
 		}
 		m := queuePath.FindStringSubmatch(path)

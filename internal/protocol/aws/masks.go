@@ -77,6 +77,8 @@ func (c *call) answerForm(m masks) form {
 		return formRefused
 	case c.service.id == "s3":
 		return c.objectForm(m)
+	case m.inside() && slices.Contains(packedAnswers, c.service.id+"."+o.name):
+		return formRefused
 	case c.service.id == "dynamodb" || c.service.id == "dynamodbstreams":
 		return formItems
 	case o.output:
@@ -91,6 +93,9 @@ func (c *call) answerForm(m masks) form {
 	}
 	return formRefused
 }
+
+// packedAnswers are those that hold what somebody stored in base64: paths do not see into it.
+var packedAnswers = []string{"kinesis.GetRecords", "kms.Decrypt", "kms.GenerateDataKey", "ssm.GetDocument"}
 
 // objectForm is for S3: masks are of what objects hold; lists and settings hold none of it.
 func (c *call) objectForm(m masks) form {
@@ -124,6 +129,9 @@ func (c *call) steered(m masks) error {
 	}
 	if c.answerForm(m) == formRefused {
 		return masked("the answer holds what is masked for you, in a form that cannot be masked")
+	}
+	if c.service.id == "s3" && (c.query.Has("response-content-type") || c.query.Has("response-content-encoding")) {
+		return masked("what an object is, where it is masked for you, is what it was stored as: leave out response-content-type and -encoding")
 	}
 	if !m.inside() {
 		return nil

@@ -182,6 +182,7 @@ func TestAttacksOnMaskedObjects(t *testing.T) {
 	p := policies{
 		"acct/arn:aws:s3:::reports/a": redact, "request acct/arn:aws:s3:::reports/b": redact,
 		"acct/arn:aws:cloudwatch:eu-west-1:123456789012:%2A": redact, "acct/arn:aws:iam::123456789012:%2A": redact,
+		"acct/arn:aws:kinesis:eu-west-1:123456789012:%2A": redact,
 	}
 	for _, c := range []struct {
 		service, method, target string
@@ -199,6 +200,8 @@ func TestAttacksOnMaskedObjects(t *testing.T) {
 		{"s3", "PUT", "/reports/mine?partNumber=1&uploadId=u", []string{"X-Amz-Copy-Source", "/reports/a"}, true},
 		{"s3", "PUT", "/reports/a", nil, false},
 		{"s3", "PUT", "/reports/b", nil, true},
+		{"s3", "GET", "/reports/a?response-content-type=image/png", nil, true},
+		{"kinesis", "POST", "/", []string{"X-Amz-Target", "Kinesis_20131202.GetRecords", "Content-Type", "application/x-amz-json-1.1"}, true},
 		{"s3", "GET", "/reports/other", []string{"Range", "bytes=0-1"}, false},
 		{"monitoring", "POST", "/service/GraniteServiceVersion20100801/operation/ListMetrics", []string{"Smithy-Protocol", "rpc-v2-cbor"}, true},
 		{"iam", "GET", "/?Action=ListUsers&Version=2010-05-08", nil, true},

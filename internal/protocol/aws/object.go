@@ -23,6 +23,11 @@ func (c *call) objects() error {
 			return c.deletedObjects(bucket)
 		}
 		c.on(bucket)
+		for name := range c.Header {
+			if lower := strings.ToLower(name); lower == "x-amz-acl" || strings.HasPrefix(lower, "x-amz-grant-") {
+				c.as("s3:PutBucketAcl", bucket)
+			}
+		}
 		return nil
 	}
 	object := objectARN(bucket, key)

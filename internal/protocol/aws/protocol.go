@@ -2,6 +2,7 @@ package aws
 
 import (
 	"context"
+	_ "embed"
 	"fmt"
 	"net/http"
 	"os"
@@ -21,6 +22,11 @@ import (
 // name is the protocol's, as connections name it.
 const name = "aws"
 
+// noCredentials is the guardrail that ships.
+//
+//go:embed guardrails/aws-no-credentials.yaml
+var noCredentials []byte
+
 // New returns the protocol. The table of services in the binary is read here.
 func New(d wire.Deps) wire.Protocol {
 	m, err := opened()
@@ -30,7 +36,8 @@ func New(d wire.Deps) wire.Protocol {
 	p := &protocol{key: d.Mask, clock: d.Clock, random: d.Random, buffers: new(exchange.Buffers), models: newShelf(m), signer: v4.NewSigner(), roles: newRoles(),
 		compiled: exchange.NewCompiled(d.Mask)}
 	return wire.Protocol{Name: name, Address: "127.0.0.1:8081", Verbs: verbs(m), Actions: p.actions, Rootless: []string{"arn:"}, Exchange: p,
-		Test: test, Understand: p.explain}
+		Guardrails: []wire.Guardrail{{Name: "aws-no-credentials", Document: noCredentials}},
+		Test:       test, Understand: p.explain}
 }
 
 // protocol serves calls. It is safe for concurrent use.

@@ -75,6 +75,7 @@ func TestWhatIsReadTwoWaysIsRefused(t *testing.T) {
 		{"an action in the query and in the body", "sts", "POST", "/?Action=GetCallerIdentity&Version=2011-06-15", "Action=AssumeRole&Version=2011-06-15", []string{"Content-Type", "application/x-www-form-urlencoded"}},
 		{"a parameter that is a value and a structure", "iam", "POST", "/", "Action=GetRole&Version=2010-05-08&RoleName=a&RoleName.x=b", []string{"Content-Type", "application/x-www-form-urlencoded"}},
 		{"a queue of another account", "sqs", "POST", "/", `{"QueueUrl":"http://h/999999999999/jobs"}`, []string{"X-Amz-Target", "AmazonSQS.ReceiveMessage", "Content-Type", jsonType}},
+		{"a queue URL with escapes", "sqs", "POST", "/", `{"QueueUrl":"http://h/123456789012/jo%62s"}`, []string{"X-Amz-Target", "AmazonSQS.ReceiveMessage", "Content-Type", jsonType}},
 		{"a queue URL with more to it", "sqs", "POST", "/", `{"QueueUrl":"http://h/123456789012/jobs?x"}`, []string{"X-Amz-Target", "AmazonSQS.ReceiveMessage", "Content-Type", jsonType}},
 		{"a table by an ARN of something else", "dynamodb", "POST", "/", `{"TableName":"arn:aws:s3:::table/x"}`, get},
 		{"a function with two versions", "lambda", "POST", "/2015-03-31/functions/refund:1/invocations?Qualifier=2", "", nil},
@@ -122,6 +123,8 @@ func TestCallsByOtherWays(t *testing.T) {
 		{"an ARN with slashes in a path", "lambda", "GET", "/2017-03-31/tags/arn:aws:lambda:eu-west-1:123456789012:function:f", "", nil, "lambda:ListTags arn:aws:lambda:eu-west-1:123456789012:function:f"},
 		{"a resource that no row of the table knows", "kinesis", "POST", "/", `{"ResourceARN":"arn:aws:kinesis:eu-west-1:123456789012:stream/s"}`, []string{"X-Amz-Target", "Kinesis_20131202.GetResourcePolicy", "Content-Type", "application/x-amz-json-1.1"}, "kinesis:GetResourcePolicy arn:aws:kinesis:eu-west-1:123456789012:stream/s"},
 		{"a key that ends in slashes", "s3", "GET", "/reports//", "", nil, "s3:GetObject arn:aws:s3:::reports//"},
+		{"REST beside a Query service of one signing name", "ses", "GET", "/v2/email/account", "", nil, "ses:GetAccount arn:aws:ses:eu-west-1:123456789012:*"},
+		{"a bucket with an ACL", "s3", "PUT", "/reports", "", []string{"X-Amz-Acl", "public-read"}, "s3:CreateBucket arn:aws:s3:::reports; s3:PutBucketAcl arn:aws:s3:::reports"},
 		{"a bucket with a slash", "s3", "GET", "/reports/", "", nil, "s3:ListBucket arn:aws:s3:::reports"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -74,7 +74,8 @@ func (m *models) route(h head) (*routed, error) {
 	case len(protocol) == 1:
 		return r, r.byCBOR(services, h, protocol[0])
 	}
-	if slices.ContainsFunc(services, func(s *service) bool { return s.speaks(dialectQuery) || s.speaks(dialectEC2) }) {
+	forms := slices.ContainsFunc(services, func(s *service) bool { return s.speaks(dialectQuery) || s.speaks(dialectEC2) })
+	if forms && (h.Path == "/" || queuePath.MatchString(h.Path)) {
 		return r, r.byForm(services, h)
 	}
 	return r, r.byPath(services, h)
@@ -199,9 +200,6 @@ func (r *routed) byCBOR(services []*service, h head, protocol string) error {
 func (r *routed) byForm(services []*service, h head) error {
 	if h.Bucket != "" {
 		return malformed("the host names more than the connection")
-	}
-	if h.Path != "/" && !queuePath.MatchString(h.Path) {
-		return nil
 	}
 	switch h.Method {
 	case http.MethodGet:

@@ -50,7 +50,7 @@ func (s *streams) open(t *testing.T) {
 		s.tls.EnableHTTP2 = true
 		s.tls.StartTLS()
 		ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.tls.Certificate().Raw}))
-		s.err = apply(t, "testdata/streams.yaml", "${PLAIN}", s.plain.URL, "${TLS}", s.tls.URL,
+		s.err = apply(t, "testdata/streams.yaml", "${PLAIN}", s.plain.URL, "${RPC}", "http://"+shop.open(t), "${DESCRIPTORS}", shop.descriptors, "${TLS}", s.tls.URL,
 			"${CA}", "    "+strings.ReplaceAll(strings.TrimSpace(ca), "\n", "\n    "))
 	})
 	if s.err != nil {

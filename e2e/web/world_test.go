@@ -98,6 +98,9 @@ func (w *world) close() error {
 			b.Close()
 		}
 	}
+	if shop.server != nil {
+		shop.server.Stop()
+	}
 	return errors.Join(os.RemoveAll(w.dir))
 }
 

@@ -42,6 +42,9 @@ func (v *visit) answer(p gate.Permit) error {
 	if resp.StatusCode >= http.StatusBadRequest || err != nil {
 		out.Status = access.StatusError
 	}
+	if s := v.status(resp); s != "" && s != "0" {
+		out.Status, out.Code = access.StatusError, out.Code+" grpc-status="+s
+	}
 	_, out.Digest = v.x.Digest()
 	if done := v.x.Done(p, out); done != nil {
 		return done
@@ -52,6 +55,9 @@ func (v *visit) answer(p gate.Permit) error {
 // pass writes the answer to the client, and returns how many bytes of it, and how many values were hidden.
 func (v *visit) pass(p gate.Permit, resp *http.Response) (n, hits int64, err error) {
 	if err := v.readable(resp); err != nil {
+		return 0, 0, err
+	}
+	if err := v.plainCall(resp); err != nil {
 		return 0, 0, err
 	}
 	h := v.w.Header()
@@ -73,7 +79,9 @@ func (v *visit) pass(p gate.Permit, resp *http.Response) (n, hits int64, err err
 	n, err = v.x.Pass(p, v.flow.Writer(v.w, resp.ContentLength < 0), v.flow.Body(resp.Body), *buf)
 	if err == nil {
 		exchange.Finish(v.w, resp, v.echo.header)
-		err = v.flow.Flush()
+		if resp.ContentLength != 0 { // a header that is all of an answer of gRPC must end it
+			err = v.flow.Flush()
+		}
 	}
 	if err != nil {
 		return n, 0, fault.Wrap(fault.Backend, "http.pass", err, "the answer ended before its end")
@@ -90,11 +98,18 @@ func (v *visit) masked(resp *http.Response) (n, hits int64, err error) {
 	h := v.w.Header()
 	exchange.Underive(h)
 	hits = hidden.Headers(h)
+	if v.call != nil && v.call.hider != nil {
+		hideStatus(h)
+	}
 	if bodyless(v.r, resp) {
 		v.w.WriteHeader(resp.StatusCode)
 		return 0, hits, nil
 	}
 	exchange.Trailers(v.w, resp)
+	if media, _, err := mediaType(resp.Header.Get("Content-Type")); v.call != nil && v.call.hider != nil && err == nil && isGRPC(media) {
+		n, more, err := v.maskedCall(hidden, resp)
+		return n, hits + more, err
+	}
 	w := &started{v.w, resp.StatusCode, false}
 	n, more, err := v.document(w, hidden, resp)
 	hits += more

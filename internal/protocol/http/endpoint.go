@@ -19,6 +19,7 @@ type endpoint struct {
 	paths      *templates
 	api        *openapi
 	inject     *injector
+	schemas    *schemas
 
 	mu    sync.Mutex
 	known [sha256.Size]byte // of what echo was made from
@@ -27,7 +28,7 @@ type endpoint struct {
 
 // compile reads what a connection's document says about its requests.
 func compile(c *access.Connection, clock func() time.Time) (*endpoint, error) {
-	e := &endpoint{connection: c.Name}
+	e := &endpoint{connection: c.Name, schemas: &schemas{clock: clock}}
 	var err error
 	if e.inject, err = newInjector(c.Credential, clock); err != nil || c.HTTP == nil {
 		return e, err
@@ -41,6 +42,7 @@ func compile(c *access.Connection, clock func() time.Time) (*endpoint, error) {
 	if e.api, err = documentOf(c); err != nil {
 		return nil, err
 	}
+	e.schemas.file, e.schemas.reflection = c.HTTP.Descriptors, c.HTTP.Reflection
 	if len(c.HTTP.Paths) > 0 {
 		if e.paths, err = newTemplates(c.HTTP.Paths, e.ignoreCase); err != nil {
 			return nil, err

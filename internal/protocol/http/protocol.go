@@ -49,6 +49,10 @@ func (*protocol) Claim(r *http.Request, h wire.Hello) (wire.Login, error) {
 
 // Refuse implements wire.Exchanger.
 func (*protocol) Refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if calls(r) {
+		refuseCall(w, err)
+		return
+	}
 	exchange.Refuse(w, r, err)
 }
 

@@ -34,6 +34,7 @@ type visit struct {
 	body *exchange.Body
 	all  io.ReadCloser
 	flow *exchange.Flow
+	call *call // nil where it is no method of gRPC
 
 	upgrade string // the protocol that the client wants its connection to become
 	waits   bool   // the client waits to be told to go on with its body
@@ -63,6 +64,7 @@ func (p *protocol) Serve(w http.ResponseWriter, r *http.Request, x *gate.Exchang
 		if err := v.understand(); err != nil {
 			return x.Refuse(h, nil, err)
 		}
+		v.readCall(r.Context())
 		h = x.Judge(v.j.statement)
 	}
 	ask := gate.Request{Sent: v.j.sent, Return: back, Rows: true}
@@ -97,6 +99,9 @@ func (v *visit) read(domain string) error {
 	}
 	v.waits = v.r.Header.Get("Expect") != ""
 	if err = v.checkUpgrade(); err == nil {
+		err = v.checkCall()
+	}
+	if err == nil {
 		v.upgrade, err = cleanRequest(v.r.Header)
 	}
 	return err
@@ -133,6 +138,9 @@ func (v *visit) hold(h *gate.Handle) (err error) {
 	v.all = exchange.Patient(v.w, v.r, silence, v.p.clock)
 	must := v.e.inject.readsBody() || v.j.operation.readsBody()
 	if !must && !v.x.Holds(h) {
+		if v.call != nil {
+			exchange.Relax(v.all, v.idle()) // its streams may be silent as long as its answers
+		}
 		return nil
 	}
 	if v.body, err = exchange.Hold(v.all, limit); err == nil && must && !v.body.Whole {
@@ -164,6 +172,9 @@ func (v *visit) outgoing() (gate.Outgoing, error) {
 	introduce(out.Header, v.forwarding(), fixed)
 	if v.e.inject.how.As != "none" {
 		out.Header.Set("Accept-Encoding", "identity") // the credential can be found in what can be read
+		if v.call != nil {
+			out.Header.Set("Grpc-Accept-Encoding", "identity")
+		}
 	}
 	err := v.hide(&out)
 	v.signed = out.Body
@@ -177,6 +188,9 @@ func (v *visit) hide(out *gate.Outgoing) error {
 		return nil
 	}
 	resource := v.j.statement.Actions[0].Resource
+	if v.call != nil {
+		return v.hideCall(out, masks.Document(resource, access.ToClient), masks.Document(resource, access.ToBackend))
+	}
 	if !masks.Document(resource, access.ToClient).None() {
 		exchange.Whole(out.Header)
 	}

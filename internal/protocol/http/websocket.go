@@ -40,16 +40,15 @@ type socket struct {
 
 // side is one way.
 type side struct {
-	in       *websocket.Reader               // what this side says
-	write    func(m websocket.Message) error // tells this side
-	hide     *exchange.Hidden                // in what this side is told
-	resource string
-	mu       sync.Mutex
-	out      []byte
-	closed   bool // it was told goodbye
-	n        int64
-	bytes    int64
-	hits     int64
+	in     *websocket.Reader               // what this side says
+	write  func(m websocket.Message) error // tells this side
+	hide   *exchange.Hidden                // in what this side is told
+	mu     sync.Mutex
+	out    []byte
+	closed bool // it was told goodbye
+	n      int64
+	bytes  int64
+	hits   int64
 }
 
 // turn serves a WebSocket from the backend's 101 to its end. From when the client is told, errors are said in a close frame.

@@ -1,0 +1,365 @@
+package http
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/gate"
+	"gatehouse/internal/protocol/http/grpc"
+	"gatehouse/internal/wire/exchange"
+)
+
+// maxMessage bounds a message of gRPC that is read, where the connection's document allows no larger body: it is what most clients
+// take at most.
+const maxMessage = 4 << 20
+
+// call is what a request is where it is a method of gRPC.
+type call struct {
+	schema *grpc.Schema
+	method protoreflect.MethodDescriptor
+	hider  *grpc.Hider // in what is answered; nil where nothing is hidden in messages
+}
+
+// calls reports whether a request is a method of gRPC that can be answered as one.
+func calls(r *http.Request) bool {
+	media, _, err := mediaType(r.Header.Get("Content-Type"))
+	return err == nil && isGRPC(media) && r.ProtoMajor == 2
+}
+
+// checkCall tells whether the request is a method of gRPC. Its form for browsers is refused: there it hides in bodies what the
+// gateway has to see, and in text what it has to mask.
+func (v *visit) checkCall() error {
+	media, _, err := mediaType(v.r.Header.Get("Content-Type"))
+	switch {
+	case err != nil:
+		return err
+	case strings.HasPrefix(media, "application/grpc-web"):
+		return refused("gRPC-Web is not spoken here: call with gRPC, or with HTTP and JSON")
+	case !isGRPC(media):
+		return nil
+	case v.r.ProtoMajor != 2 || v.r.Method != http.MethodPost:
+		return refused("a method of gRPC is called with a POST of HTTP/2")
+	}
+	v.call = &call{}
+	return nil
+}
+
+// schemas is what a connection knows of its messages.
+type schemas struct {
+	file       string
+	reflection bool
+	clock      func() time.Time
+	mu         sync.Mutex
+	read       *grpc.Schema            // of the file
+	asked      map[string]*grpc.Schema // by service
+	since      time.Time
+}
+
+// schemaLife is how long an answer of a backend's reflection is believed; maxServices bounds how many are kept.
+const (
+	schemaLife  = 5 * time.Minute
+	maxServices = 256
+)
+
+// of returns what is known of a service. ask asks the backend's reflection.
+func (s *schemas) of(service string, ask func(path string, body []byte) ([]byte, error)) (*grpc.Schema, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.file != "":
+		var err error
+		if s.read == nil {
+			s.read, err = readDescriptors(s.file)
+		}
+		return s.read, err
+	case !s.reflection:
+		return nil, errors.New("the connection has neither descriptors nor reflection")
+	}
+	if now := s.clock(); now.Sub(s.since) > schemaLife || len(s.asked) >= maxServices {
+		s.asked, s.since = map[string]*grpc.Schema{}, now
+	}
+	if known := s.asked[service]; known != nil {
+		return known, nil
+	}
+	var last error
+	for _, path := range grpc.Reflection() {
+		var found *grpc.Schema
+		if found, last = reflected(service, path, ask); last == nil {
+			s.asked[service] = found
+			return found, nil
+		}
+	}
+	return nil, last
+}
+
+func readDescriptors(file string) (*grpc.Schema, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	b, err := io.ReadAll(io.LimitReader(f, grpc.MaxDescriptors+1))
+	if err != nil {
+		return nil, err
+	}
+	return grpc.Read(b)
+}
+
+// reflected asks one version of a backend's reflection, until nothing that a service imports is missing.
+func reflected(service, path string, ask func(path string, body []byte) ([]byte, error)) (*grpc.Schema, error) {
+	f := grpc.Find(service)
+	for q := f.Ask(); q != nil; q = f.Ask() {
+		answer, err := ask(path, q)
+		if err == nil {
+			err = f.Answer(answer)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return f.Schema()
+}
+
+// describe finds out what the call's messages look like.
+func (v *visit) describe(ctx context.Context) error {
+	if v.call.method != nil {
+		return nil
+	}
+	service, _, _ := strings.Cut(strings.TrimPrefix(v.t.path, "/"), "/")
+	schema, err := v.e.schemas.of(service, func(path string, body []byte) ([]byte, error) { return v.reflection(ctx, path, body) })
+	if err == nil {
+		v.call.schema = schema
+		if v.call.method = schema.Method(v.t.path); v.call.method != nil {
+			return nil
+		}
+		err = errors.New("there is no such method")
+	}
+	return fault.Wrap(fault.Denied, "http.describe", err, "permission denied: messages are masked here, and what this method's look like is not known: "+
+		"the connection needs descriptors or reflection that knows it")
+}
+
+// reflection asks the backend's server reflection: the gateway's own request, on record as such.
+func (v *visit) reflection(ctx context.Context, path string, body []byte) ([]byte, error) {
+	if err := v.prepare(ctx); err != nil {
+		return nil, err
+	}
+	u := v.base.URL()
+	out := gate.Outgoing{Method: http.MethodPost, URL: &url.URL{Scheme: u.Scheme, Host: u.Host, Path: v.base.Base + path}, Body: body,
+		Header: http.Header{"Content-Type": {"application/grpc"}, "Te": {"trailers"}}}
+	out.Host = hostOf(v.conn, out.URL)
+	f, err := v.x.Fetch(ctx, gate.Own{Name: prefix + "Reflection", Text: "POST " + path}, out, v.sign)
+	if err != nil {
+		return nil, err
+	}
+	return f.Body, nil
+}
+
+// readCall lets conditions read the message of a call that was held, where it is known what it looks like.
+func (v *visit) readCall(ctx context.Context) {
+	if v.call == nil || !v.body.Whole || !v.e.schemas.any() || v.describe(ctx) != nil {
+		return
+	}
+	frames, err := grpc.NewFrames(bytes.NewReader(v.body.Held), v.r.Header.Get("Grpc-Encoding"), v.messageLimit())
+	if err != nil {
+		return
+	}
+	message, err := frames.Next()
+	if err != nil {
+		return
+	}
+	said, err := v.call.schema.JSON(bytes.Clone(message), v.call.method.Input())
+	if _, more := frames.Next(); err == nil && errors.Is(more, io.EOF) {
+		v.j.sent.Body = func() any { return said }
+	}
+}
+
+// any reports whether anything can be known.
+func (s *schemas) any() bool { return s.file != "" || s.reflection }
+
+func (v *visit) messageLimit() int {
+	if o := v.conn.HTTP; o != nil {
+		return max(o.MaxBody, maxMessage)
+	}
+	return maxMessage
+}
+
+// inMessages reports whether masks hide something in messages, and not in headers alone.
+func inMessages(d access.DocumentMasks) bool {
+	return d.Whole != nil || len(d.Paths) > 0 || len(d.Detect) > 0
+}
+
+// hideCall applies the masks of a call's request, and makes ready those of its answer. What a method's messages look like has to be
+// known before anything is sent.
+func (v *visit) hideCall(out *gate.Outgoing, answer, request access.DocumentMasks) error {
+	if inMessages(answer) || inMessages(request) {
+		if err := v.describe(v.r.Context()); err != nil {
+			return err
+		}
+	}
+	var err error
+	if inMessages(answer) {
+		out.Header.Set("Grpc-Accept-Encoding", "identity")
+		if v.call.hider, err = grpc.NewHider(v.call.schema, answer, v.p.key, v.conn.Name); err != nil {
+			return err
+		}
+	}
+	hidden, err := v.p.masks.Of(request, v.conn.Name)
+	if err != nil || hidden == nil {
+		return err
+	}
+	hidden.Headers(out.Header)
+	if out.Trailer = nil; !inMessages(request) || out.Stream == nil && out.Body == nil {
+		return nil
+	}
+	hider, err := grpc.NewHider(v.call.schema, request, v.p.key, v.conn.Name)
+	if err != nil {
+		return err
+	}
+	body := out.Stream
+	if body == nil {
+		body = io.NopCloser(bytes.NewReader(out.Body))
+	}
+	frames, err := grpc.NewFrames(body, out.Header.Get("Grpc-Encoding"), v.messageLimit())
+	if err != nil {
+		return refused("the messages have an encoding that is not known")
+	}
+	out.Header.Del("Grpc-Encoding")
+	clean := grpc.Change(body, frames, func(m []byte) ([]byte, error) { return hider.Hide(m, v.call.method.Input()) })
+	if out.Stream != nil {
+		out.Stream, out.Length = clean, -1
+		return nil
+	}
+	if out.Body, err = io.ReadAll(clean); err != nil {
+		return refused("the messages are not what the method takes")
+	}
+	return nil
+}
+
+// plainCall takes the compression off a call's answer, where it is looked through for the backend's credential.
+func (v *visit) plainCall(resp *http.Response) error {
+	encoding := resp.Header.Get("Grpc-Encoding")
+	if v.call == nil || v.echo == nil || encoding == "" || strings.EqualFold(encoding, "identity") {
+		return nil
+	}
+	frames, err := grpc.NewFrames(resp.Body, encoding, v.messageLimit())
+	if err != nil {
+		return errEncoded
+	}
+	resp.Header.Del("Grpc-Encoding")
+	resp.Body = grpc.Change(resp.Body, frames, func(m []byte) ([]byte, error) { return m, nil })
+	return nil
+}
+
+// maskedCall writes an answer in whose messages values are hidden.
+func (v *visit) maskedCall(hidden *exchange.Hidden, resp *http.Response) (n, hits int64, err error) {
+	frames, err := grpc.NewFrames(v.flow.Body(resp.Body), resp.Header.Get("Grpc-Encoding"), v.messageLimit())
+	if err != nil {
+		return 0, 0, errEncoded
+	}
+	v.w.Header().Del("Grpc-Encoding")
+	v.w.WriteHeader(resp.StatusCode)
+	_ = v.flow.Flush()
+	src := grpc.Change(resp.Body, frames, func(m []byte) ([]byte, error) { return v.call.hider.Hide(m, v.call.method.Output()) })
+	n, err = io.Copy(v.flow.Writer(v.w, true), src)
+	hits = v.call.hider.Hits
+	if err != nil {
+		return n, hits, fault.Wrap(fault.Backend, "http.maskedCall", err, "the answer ended before its end, or is not what the method answers")
+	}
+	exchange.Finish(v.w, resp, func(h http.Header) {
+		v.echo.header(h)
+		hits += hidden.Headers(h)
+		hideStatus(h)
+	})
+	return n, hits, nil
+}
+
+// hideStatus hides the words of a status: they could hold anything that messages do.
+func hideStatus(h http.Header) {
+	h.Del("Grpc-Status-Details-Bin")
+	if h.Get("Grpc-Message") != "" {
+		h.Set("Grpc-Message", "[redacted]")
+	}
+}
+
+// status returns how a call ended, for the record: "" where it was none.
+func (v *visit) status(resp *http.Response) string {
+	if v.call == nil {
+		return ""
+	}
+	if s := resp.Trailer.Get("Grpc-Status"); s != "" {
+		return s
+	}
+	return resp.Header.Get("Grpc-Status")
+}
+
+// The codes of gRPC that refusals have.
+const (
+	callInvalid     = 3
+	callTooLate     = 4
+	callNotFound    = 5
+	callDenied      = 7
+	callExhausted   = 8
+	callNotYet      = 9
+	callInternal    = 13
+	callUnavailable = 14
+	callNobody      = 16
+)
+
+func codeOf(err error) int {
+	var waits *gate.Awaiting
+	switch {
+	case errors.As(err, &waits):
+		return callNotYet
+	case errors.Is(err, gate.ErrBudget):
+		return callExhausted
+	case errors.Is(err, exchange.ErrSilent):
+		return callTooLate
+	}
+	switch fault.KindOf(err) {
+	case fault.Unauthenticated:
+		return callNobody
+	case fault.Denied:
+		return callDenied
+	case fault.Pending, fault.Conflict:
+		return callNotYet
+	case fault.Malformed:
+		return callInvalid
+	case fault.NotFound:
+		return callNotFound
+	case fault.Backend, fault.Unavailable:
+		return callUnavailable
+	}
+	return callInternal
+}
+
+// refuseCall says no in gRPC's words: an answer that is nothing but its end.
+func refuseCall(w http.ResponseWriter, err error) {
+	say, hint := fault.Say(err)
+	h := w.Header()
+	var waits *gate.Awaiting
+	if errors.As(err, &waits) {
+		say = "a reviewer has to agree first: approval " + waits.Approval.ID + " is " + string(waits.Approval.State)
+		hint = "Call again with the metadata gatehouse-approval: " + waits.Approval.ID
+		h.Set(exchange.HeaderApproval, waits.Approval.ID)
+	}
+	if hint != "" {
+		say += " (" + hint + ")"
+	}
+	h.Set("Content-Type", "application/grpc")
+	h.Set("Grpc-Status", strconv.Itoa(codeOf(err)))
+	h.Set("Grpc-Message", grpc.Escape(say))
+	w.WriteHeader(http.StatusOK)
+}

@@ -1,4 +1,4 @@
-"""Writes requests as boto3 sends them to testdata/captured/boto3.jsonl: python3 capture.py. Nothing is asked of AWS."""
+"""Writes requests as boto3 sends them to testdata/captured/boto3.jsonl: run it there. Nothing is asked of AWS."""
 import base64, http.server, json, threading, sys, io
 import boto3
 from botocore.config import Config
@@ -135,7 +135,7 @@ call(client("apigateway"), "get_rest_api", restApiId="abc")
 call(client("cloudfront"), "get_distribution", Id="E1")
 call(client("bedrock-runtime"), "converse", modelId="anthropic.claude-v2", messages=[{"role": "user", "content": [{"text": "hi"}]}])
 
-with open("captured/boto3.jsonl", "w") as f:
+with open("../captured/boto3.jsonl", "w") as f:
     for r in out:
         for h in r["headers"]:
             if h[0] == "Host": h[1] = "gateway.example"

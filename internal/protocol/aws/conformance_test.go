@@ -67,7 +67,7 @@ func TestConformance(t *testing.T) {
 		Serve: func(p wiretest.Parts, proto wire.Protocol, h wire.Hello) wiretest.Listener {
 			return session.NewServer(session.Options{
 				Gate: p.Gate, Identity: p.Identity, Refusal: p.Refusal, NewID: p.NewID, Log: p.Log,
-				Sessions: 100, Login: time.Minute, Grace: time.Minute,
+				Sessions: 1000, Login: time.Minute, Grace: time.Minute,
 			}).Requests(proto, h)
 		},
 		Clock: time.Now,

@@ -104,6 +104,7 @@ func (*protocol) Claim(r *http.Request, h wire.Hello) (wire.Login, error) {
 		return wire.Login{}, &fault.Error{Op: "aws.Claim", Kind: fault.Unauthenticated, Say: "the request carries no token",
 			Hint: "Give the SDK credentials whose session token (AWS_SESSION_TOKEN) is your token; the access key and the secret may be any words."}
 	}
+	r.Header.Del("X-Amz-Security-Token")
 	return wire.Login{Connection: connection, Token: sc.Token}, nil
 }
 

@@ -85,6 +85,8 @@ func TestWhatIsReadTwoWaysIsRefused(t *testing.T) {
 		{"an item of a transaction that is none", "dynamodb", "POST", "/", `{"TransactItems":[{"Put":{"TableName":"a"},"Update":{"TableName":"b"}}]}`, []string{"X-Amz-Target", "DynamoDB_20120810.TransactWriteItems", "Content-Type", jsonType}},
 		{"no signature", "", "GET", "/reports/a", "", nil},
 		{"two signatures", "s3", "GET", "/reports/a?X-Amz-Signature=1&X-Amz-Credential=any/20260102/eu-west-1/s3/aws4_request", "", nil},
+		{"a presigned URL without an end", "", "GET", "/reports/a?X-Amz-Signature=1&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=any/20260102/eu-west-1/s3/aws4_request&X-Amz-Date=20260102T030405Z", "", nil},
+		{"a presigned URL for a year", "", "GET", "/reports/a?X-Amz-Signature=1&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=any/20260102/eu-west-1/s3/aws4_request&X-Amz-Date=20260102T030405Z&X-Amz-Expires=31536000", "", nil},
 		{"a region that the connection does not name", "", "GET", "/reports/a", "", []string{"Authorization", "AWS4-HMAC-SHA256 Credential=any/20260102/us-west-2/s3/aws4_request, Signature=0"}},
 		{"regions, one of which the connection does not name", "", "GET", "/reports/a", "", []string{"X-Amz-Region-Set", "eu-west-1,*", "Authorization", "AWS4-ECDSA-P256-SHA256 Credential=any/20260102/s3/aws4_request, Signature=0"}},
 		{"a service that is not known", "newthing", "POST", "/", "{}", []string{"want", "opaque"}},

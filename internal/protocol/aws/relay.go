@@ -120,6 +120,9 @@ func (v *visit) understand(target, bucket string) error {
 	if v.read.scope.Presigned && (v.conn.AWS == nil || v.conn.AWS.Presigned != "allow") {
 		return fault.New(fault.Denied, "aws.understand", "presigned URLs are not allowed on connection %s", v.conn.Name)
 	}
+	if v.read.scope.Presigned && v.p.clock().After(v.read.scope.Until) {
+		return fault.New(fault.Denied, "aws.understand", "the presigned URL has expired: sign another")
+	}
 	if err := v.open(); err != nil {
 		return err
 	}

@@ -4,7 +4,9 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
+	"time"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
@@ -23,6 +25,7 @@ type scope struct {
 	Region    string // "" in SigV4A, which names sets of regions
 	Regions   string // the set, in SigV4A
 	Presigned bool
+	Until     time.Time     // until when a presigned URL means to hold
 	Token     access.Secret // what stands where a session token goes
 }
 
@@ -87,8 +90,8 @@ func scopeOfQuery(query url.Values) (scope, error) {
 		}
 		return value, nil
 	}
-	var v [4]string
-	for i, name := range [...]string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Security-Token", "X-Amz-Region-Set"} {
+	var v [6]string
+	for i, name := range [...]string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Security-Token", "X-Amz-Region-Set", "X-Amz-Date", "X-Amz-Expires"} {
 		var err error
 		if v[i], err = one(name); err != nil {
 			return scope{}, err
@@ -99,9 +102,19 @@ func scopeOfQuery(query url.Values) (scope, error) {
 		regions = []string{v[3]}
 	}
 	s, err := parseScope(v[0], v[1], regions)
-	s.Presigned, s.Token = true, access.NewSecret([]byte(v[2]))
-	return s, err
+	if err != nil {
+		return s, err
+	}
+	from, err1 := time.Parse("20060102T150405Z", v[4])
+	seconds, err2 := strconv.Atoi(v[5])
+	if err1 != nil || err2 != nil || seconds < 0 || seconds > maxPresigned {
+		return s, malformed("a presigned URL needs X-Amz-Date, and X-Amz-Expires of at most %d seconds", maxPresigned)
+	}
+	s.Presigned, s.Token, s.Until = true, access.NewSecret([]byte(v[2])), from.Add(time.Duration(seconds)*time.Second)
+	return s, nil
 }
+
+const maxPresigned = 7 * 24 * 3600 // seconds, as AWS has it
 
 // parseScope reads AKID/20260102/eu-west-1/s3/aws4_request, or AKID/20260102/s3/aws4_request in SigV4A.
 func parseScope(algorithm, credential string, regions []string) (scope, error) {

@@ -202,6 +202,7 @@ func requestDenied(t *testing.T, v *visited) {
 func requestUnrecorded(t *testing.T, v *visited) {
 	for name, fail := range map[string][2]bool{"append fails": {true, false}, "barrier fails": {false, true}} {
 		v.good(t)
+		v.outcomes(t, -1) // it follows the answer, and must not be what fails
 		before := v.tap.sent()
 		v.recorder.fail(fail[0], fail[1])
 		if a := v.ask(goodToken, v.mark("good")); a.say != errLog.Say {
@@ -238,7 +239,7 @@ func requestOutcomes(t *testing.T, v *visited) {
 	}
 }
 
-// outcomes waits until every one of n intents has its outcome, and fails where there are more of either.
+// outcomes waits until every one of n intents has its outcome, and fails where there are more of either. n may be -1: any number.
 func (v *visited) outcomes(t *testing.T, n int) {
 	t.Helper()
 	by := v.s.Clock().Add(patience)
@@ -261,7 +262,7 @@ func (v *visited) outcomes(t *testing.T, n int) {
 				wrong++
 			}
 		}
-		if intents == n && wrong == 0 {
+		if (intents == n || n < 0) && wrong == 0 {
 			return
 		}
 		if v.s.Clock().After(by) {

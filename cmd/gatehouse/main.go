@@ -35,6 +35,7 @@ func main() {
 }
 
 func deps() cli.Deps {
+	protocols := protocol.All(wire.Deps{Random: rand.Reader})
 	return cli.Deps{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		Terminal: term.IsTerminal(int(os.Stdout.Fd())),
@@ -43,16 +44,16 @@ func deps() cli.Deps {
 		StateDir: config.Default(os.Getenv, os.Geteuid(), nil).State,
 		Version:  versionOf(),
 		Documents: cli.Documents{
-			Parse: parse, Render: config.Marshal, Schema: config.Schema(), Guardrails: guardrails(), Formats: formats(),
+			Parse: parse, Render: config.Marshal, Schema: config.Schema(), Guardrails: guardrails(protocols), Formats: formats(protocols),
 		},
 		Gateway: cli.Gateway{Serve: serve, Dev: dev, Mint: mint, Verify: verifyLog, Restore: restore},
 	}
 }
 
 // guardrails are the policies that ship with the protocols.
-func guardrails() []cli.Guardrail {
+func guardrails(protocols []wire.Protocol) []cli.Guardrail {
 	var out []cli.Guardrail
-	for _, p := range protocol.All(wire.Deps{Random: rand.Reader}) {
+	for _, p := range protocols {
 		for _, g := range p.Guardrails {
 			out = append(out, cli.Guardrail(g))
 		}
@@ -61,9 +62,9 @@ func guardrails() []cli.Guardrail {
 }
 
 // formats are the policy languages of others that the protocols know.
-func formats() []cli.Format {
+func formats(protocols []wire.Protocol) []cli.Format {
 	var out []cli.Format
-	for _, p := range protocol.All(wire.Deps{Random: rand.Reader}) {
+	for _, p := range protocols {
 		for _, f := range p.Formats {
 			out = append(out, cli.Format{Name: f.Name, Import: f.Import})
 		}

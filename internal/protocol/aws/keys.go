@@ -87,7 +87,7 @@ func (c *call) objectKeys(k map[string]any) {
 	}
 	for name, values := range c.Header {
 		lower := strings.ToLower(name)
-		if len(values) == 1 && (strings.HasPrefix(lower, "x-amz-grant-") || slices.Contains(keyedHeaders, lower)) {
+		if len(values) == 1 && keyedHeader(lower) {
 			k["s3:"+lower] = values[0]
 		}
 	}
@@ -96,6 +96,11 @@ func (c *call) objectKeys(k map[string]any) {
 	} else {
 		k["s3:authType"] = "REST-HEADER"
 	}
+}
+
+// keyedHeader reports whether IAM has a condition key for a header, in lower case.
+func keyedHeader(lower string) bool {
+	return strings.HasPrefix(lower, "x-amz-grant-") || slices.Contains(keyedHeaders, lower)
 }
 
 // keyedHeaders are headers that IAM has condition keys for.

@@ -17,6 +17,11 @@ func (c *call) objects() error {
 	if err != nil || bucket == "" {
 		return err
 	}
+	for name, values := range c.Header { // which of two a condition would be about, nobody could say
+		if len(values) > 1 && keyedHeader(strings.ToLower(name)) {
+			return malformed("the header %s stands twice", name)
+		}
+	}
 	key, inside := c.labels["Key"]
 	if !inside {
 		if c.operation.name == "DeleteObjects" {

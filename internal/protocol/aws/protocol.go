@@ -37,7 +37,8 @@ func New(d wire.Deps) wire.Protocol {
 		compiled: exchange.NewCompiled(d.Mask)}
 	return wire.Protocol{Name: name, Address: "127.0.0.1:8081", Verbs: verbs(m), Actions: p.actions, Rootless: []string{"arn:"}, Exchange: p,
 		Guardrails: []wire.Guardrail{{Name: "aws-no-credentials", Document: noCredentials}},
-		Test:       test, Understand: p.explain}
+		Test:       test, Understand: p.explain,
+		Formats: []wire.Format{{Name: "aws-iam", Export: exportIAM, Import: m.importIAM}}, Folds: wire.Folds{Parent: aboveObject}}
 }
 
 // protocol serves calls. It is safe for concurrent use.

@@ -83,6 +83,7 @@ func TestWhatIsReadTwoWaysIsRefused(t *testing.T) {
 		{"a statement with a query inside", "dynamodb", "POST", "/", `{"Statement":"SELECT * FROM a WHERE x IN (SELECT y FROM b)"}`, []string{"X-Amz-Target", "DynamoDB_20120810.ExecuteStatement", "Content-Type", jsonType}},
 		{"a statement with a comment", "dynamodb", "POST", "/", `{"Statement":"SELECT * FROM a -- b"}`, []string{"X-Amz-Target", "DynamoDB_20120810.ExecuteStatement", "Content-Type", jsonType}},
 		{"an item of a transaction that is none", "dynamodb", "POST", "/", `{"TransactItems":[{"Put":{"TableName":"a"},"Update":{"TableName":"b"}}]}`, []string{"X-Amz-Target", "DynamoDB_20120810.TransactWriteItems", "Content-Type", jsonType}},
+		{"a header of a condition key twice", "s3", "PUT", "/reports/a", "", []string{"X-Amz-Acl", "private", "X-Amz-Acl", "public-read"}},
 		{"no signature", "", "GET", "/reports/a", "", nil},
 		{"two signatures", "s3", "GET", "/reports/a?X-Amz-Signature=1&X-Amz-Credential=any/20260102/eu-west-1/s3/aws4_request", "", nil},
 		{"a presigned URL without an end", "", "GET", "/reports/a?X-Amz-Signature=1&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=any/20260102/eu-west-1/s3/aws4_request&X-Amz-Date=20260102T030405Z", "", nil},

@@ -129,9 +129,9 @@ func iamResource(resource string) (arn string, all bool, err error) {
 	if parts := strings.SplitN(inside, ":", 6); len(parts) == 6 && parts[5] == "%2A" {
 		return "*", true, nil
 	}
-	suffix := ""
+	behind := ""
 	if s, found := strings.CutSuffix(inside, unknownSuffix); found && isSecret(inside) {
-		inside, suffix = s, unknownSuffix // which stands for any six characters in IAM too
+		inside, behind = s, unknownSuffix // which stands for any six characters in IAM too
 	}
 	var b strings.Builder
 	for i := 0; i < len(inside); i++ {
@@ -149,7 +149,7 @@ func iamResource(resource string) (arn string, all bool, err error) {
 			b.WriteString(literalIAM(c, inside[i+1:]))
 		}
 	}
-	return b.String() + suffix, false, nil
+	return b.String() + behind, false, nil
 }
 
 // literalIAM writes a byte that stands for itself. What has a meaning in IAM's patterns is written as its variables for that.

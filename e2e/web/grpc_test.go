@@ -58,7 +58,7 @@ func TestCall(t *testing.T) {
 	if _, err := invoke(t, c, authorized(t), "Fail", `{}`); status.Code(err) != codes.DataLoss || !strings.Contains(err.Error(), "canary@example.com was lost") {
 		t.Error(err)
 	}
-	if o := ended(t, "POST /shop.Orders/Fail"); o["status"] != "error" || o["code"] != "200 grpc-status=15" {
+	if o := ended(t, "rpc", "POST /shop.Orders/Fail"); o["status"] != "error" || o["code"] != "200 grpc-status=15" {
 		t.Errorf("recorded as %v", o)
 	}
 }

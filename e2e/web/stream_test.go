@@ -128,7 +128,7 @@ func TestSilentBackend(t *testing.T) {
 			t.Errorf("%q, %v", got, err)
 		}
 		<-gone
-		if o := ended(t, path); o["status"] != "error" {
+		if o := ended(t, "brief", path); o["status"] != "error" {
 			t.Errorf("recorded as %v", o)
 		}
 		resp = start(t, c, http.MethodGet, on("brief", path)+"?from-the-start", nil)

@@ -127,39 +127,37 @@ func start(t *testing.T, c *http.Client, method, url string, body io.Reader, hea
 	return resp
 }
 
-// ended waits until the log has the outcome of the action whose text ends so, and returns it.
-func ended(t *testing.T, text string) map[string]any {
+// ended waits until the log has the outcome of the action on a connection whose text has this line, and returns it.
+func ended(t *testing.T, connection, line string) map[string]any {
 	t.Helper()
 	for t.Context().Err() == nil {
-		for _, e := range history(t) {
-			if asked, _ := e["text"].(string); strings.Contains(asked+"\n", text+"\n") && e["kind"] == "action.intended" {
-				for _, o := range history(t) {
-					if o["kind"] == "action.ended" && o["session"] == e["session"] && o["action"] == e["action"] {
-						return o
-					}
+		list := shared.gw.CLI(t.Context(), "", "sessions", "list", "-o", "json")
+		for _, s := range objects(t, list.Out, "principal") {
+			if p, _ := s["principal"].(string); strings.HasSuffix(p, "#fn:stream") && s["connection"] == connection {
+				if o := outcome(t, s["id"].(string), line); o != nil {
+					return o
 				}
 			}
 		}
 	}
-	t.Fatal("there is no outcome of " + text)
+	t.Fatal("there is no outcome of " + line)
 	return nil
 }
 
-// history is what the log holds of the sessions of fn:stream.
-func history(t *testing.T) []map[string]any {
+// outcome is what a session's log holds of the end of such an action; nil where it holds nothing.
+func outcome(t *testing.T, session, line string) map[string]any {
 	t.Helper()
-	list := shared.gw.CLI(t.Context(), "", "sessions", "list", "-o", "json")
-	var all []map[string]any
-	for _, s := range objects(t, list.Out, "principal") {
-		if p, _ := s["principal"].(string); !strings.HasSuffix(p, "#fn:stream") {
-			continue
-		}
-		for _, e := range objects(t, shared.gw.CLI(t.Context(), "", "sessions", "replay", s["id"].(string), "-o", "json").Out, "kind") {
-			e["session"] = s["id"]
-			all = append(all, e)
+	asked := map[any]bool{}
+	for _, e := range objects(t, shared.gw.CLI(t.Context(), "", "sessions", "replay", session, "-o", "json").Out, "kind") {
+		text, _ := e["text"].(string)
+		switch {
+		case e["kind"] == "action.intended" && strings.Contains(text+"\n", line+"\n"):
+			asked[e["action"]] = true
+		case e["kind"] == "action.ended" && asked[e["action"]]:
+			return e
 		}
 	}
-	return all
+	return nil
 }
 
 // objects collects the objects that have a key, anywhere in some JSON.

@@ -94,7 +94,7 @@ func TestSocket(t *testing.T) {
 			t.Errorf("the backend got %s: %v", name, values)
 		}
 	}
-	o := ended(t, path)
+	o := ended(t, "plain", path)
 	if code, _ := o["code"].(string); o["status"] != "ok" || o["rows"] != 14.0 || !strings.HasPrefix(code, "101 close=1000 sent=14/") {
 		t.Errorf("recorded as %v", o)
 	}
@@ -196,7 +196,7 @@ func TestSocketHidden(t *testing.T) {
 		t.Errorf("%q, %v", answer, err)
 	}
 	_ = c.Close(websocket.StatusNormalClosure, "")
-	if o := ended(t, path); o["masked"] != 1.0 {
+	if o := ended(t, "hidden", path); o["masked"] != 1.0 {
 		t.Errorf("recorded as %v", o)
 	}
 }

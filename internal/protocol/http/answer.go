@@ -18,11 +18,14 @@ func (v *visit) answer(p gate.Permit) error {
 	defer flow.Close()
 	defer exchange.Abandon(v.all)
 	v.flow = flow
+	ctx, end := v.punctual(ctx)
+	defer end()
 	var resp *http.Response
 	err := v.prepare(ctx)
 	if err == nil {
 		resp, err = v.x.Send(ctx, p, v.sign)
 	}
+	err = v.late(err)
 	if err != nil {
 		_ = v.x.Done(p, gate.Outcome{Status: access.StatusError, Code: fault.KindOf(err).String()})
 		return err

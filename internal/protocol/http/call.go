@@ -31,6 +31,28 @@ type call struct {
 	schema *grpc.Schema
 	method protoreflect.MethodDescriptor
 	hider  *grpc.Hider // in what is answered; nil where nothing is hidden in messages
+	until  time.Time   // the client's deadline; zero where it has none
+}
+
+var errLate = &fault.Error{Op: "http.answer", Kind: fault.Backend, Say: "the call's deadline has passed"}
+
+// early is how much before a call's deadline a backend that keeps it, too, may give up.
+const early = 100 * time.Millisecond
+
+// punctual ends a round trip at its call's deadline.
+func (v *visit) punctual(ctx context.Context) (context.Context, context.CancelFunc) {
+	if v.call == nil || v.call.until.IsZero() {
+		return ctx, func() {}
+	}
+	return context.WithDeadlineCause(ctx, v.call.until, errLate)
+}
+
+// late tells a backend that gave up at the deadline from one that cannot be reached.
+func (v *visit) late(err error) error {
+	if err != nil && v.call != nil && !v.call.until.IsZero() && v.p.clock().After(v.call.until.Add(-early)) && fault.KindOf(err) == fault.Backend {
+		return errLate
+	}
+	return err
 }
 
 // calls reports whether a request is a method of gRPC that can be answered as one.
@@ -54,6 +76,9 @@ func (v *visit) checkCall() error {
 		return refused("a method of gRPC is called with a POST of HTTP/2")
 	}
 	v.call = &call{}
+	if d, ok := grpc.Timeout(v.r.Header.Get("Grpc-Timeout")); ok {
+		v.call.until = v.p.clock().Add(d)
+	}
 	return nil
 }
 
@@ -325,7 +350,7 @@ func codeOf(err error) int {
 		return callNotYet
 	case errors.Is(err, gate.ErrBudget):
 		return callExhausted
-	case errors.Is(err, exchange.ErrSilent):
+	case errors.Is(err, exchange.ErrSilent), errors.Is(err, errLate):
 		return callTooLate
 	}
 	switch fault.KindOf(err) {

@@ -34,8 +34,9 @@ type socket struct {
 	timer  *time.Timer
 	grace  *time.Timer
 
-	mu   sync.Mutex
-	code int // the first that was said; 0 where none was
+	mu    sync.Mutex
+	code  int  // the first that was said; 0 where none was
+	ended bool // by the gateway
 }
 
 // side is one way.
@@ -83,6 +84,7 @@ func (v *visit) turn(ctx context.Context, p gate.Permit, resp *http.Response) (g
 	s.client.in, s.client.write = websocket.NewReader(buffered.Reader, true, limit), s.toClient
 	s.back.in, s.back.write = websocket.NewReader(bufio.NewReader(s.turned), false, limit), s.toBackend
 	s.run(ctx)
+	s.linger()
 	if s.code == websocket.CodeNormal || s.code == websocket.CodeGoingAway || s.code == websocket.CodeNone {
 		out.Status = access.StatusOK
 	}
@@ -289,11 +291,26 @@ func (s *socket) fail(err error) {
 // end says goodbye to both sides, and does not wait for theirs.
 func (s *socket) end(code int, say string) {
 	s.said(code)
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
 	s.grace.Reset(farewell) // whoever is still being told something
 	_ = s.conn.SetWriteDeadline(s.v.p.clock().Add(farewell))
 	_ = s.client.write(websocket.Message{Op: websocket.Close, Payload: websocket.Ending(code, say)})
 	_ = s.back.write(websocket.Message{Op: websocket.Close, Payload: websocket.Ending(websocket.CodeGoingAway, "")})
 	s.cut()
+}
+
+// linger waits a moment for a client that is still sending: a connection that is closed on it takes back the gateway's last words.
+func (s *socket) linger() {
+	if !s.ended {
+		return
+	}
+	if c, ok := s.conn.(interface{ CloseWrite() error }); ok {
+		_ = c.CloseWrite()
+	}
+	_ = s.conn.SetReadDeadline(s.v.p.clock().Add(time.Second))
+	_, _ = io.CopyN(io.Discard, s.conn, 1<<20)
 }
 
 // cut ends the reading of both sides.

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // ErrFraming is a body that is not of whole messages, or has one that is too large or cannot be decompressed.
@@ -110,6 +112,24 @@ func (c *changed) Read(b []byte) (int, error) {
 	n := copy(b, c.left)
 	c.left = c.left[n:]
 	return n, nil
+}
+
+// Timeout reads a grpc-timeout: at most eight digits, and a unit.
+func Timeout(s string) (time.Duration, bool) {
+	if len(s) < 2 || len(s) > 9 {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(s[:len(s)-1], 10, 32)
+	units := map[byte]time.Duration{'H': time.Hour, 'M': time.Minute, 'S': time.Second, 'm': time.Millisecond, 'u': time.Microsecond, 'n': time.Nanosecond}
+	unit, ok := units[s[len(s)-1]]
+	if err != nil || !ok {
+		return 0, false
+	}
+	const most = 1 << 62
+	if n > uint64(most/unit) {
+		return most, true
+	}
+	return time.Duration(n) * unit, true
 }
 
 // Escape writes a grpc-message: percent-encoded, but for plain characters.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -206,6 +207,14 @@ func TestFrames(t *testing.T) {
 	}
 	if _, err := NewFrames(strings.NewReader(""), "snappy", 1); !errors.Is(err, ErrFraming) {
 		t.Error("an unknown encoding was taken")
+	}
+}
+
+func TestTimeout(t *testing.T) {
+	for in, want := range map[string]time.Duration{"20S": 20 * time.Second, "100m": 100 * time.Millisecond, "1u": time.Microsecond, "99999999H": 1 << 62, "": -1, "S": -1, "1": -1, "-1S": -1, "1x": -1, "123456789S": -1} {
+		if got, ok := Timeout(in); ok != (want >= 0) || ok && got != want {
+			t.Errorf("%q: %v %v", in, got, ok)
+		}
 	}
 }
 

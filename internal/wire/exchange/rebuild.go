@@ -52,7 +52,7 @@ func (h *Hidden) Request(out *gate.Outgoing) error {
 	if err != nil || m == nil {
 		return err
 	}
-	var src io.ReadCloser = out.Stream
+	src := out.Stream
 	if src == nil {
 		src = io.NopCloser(bytes.NewReader(out.Body))
 	}

@@ -23,7 +23,6 @@ type Frames struct {
 	gzip  bool
 	limit int
 	head  [head]byte
-	buf   []byte
 	plain bytes.Buffer
 }
 

@@ -125,7 +125,7 @@ type Outgoing struct {
 	Header  http.Header
 	Body    []byte        // what was held and judged; nil where Stream is sent
 	Stream  io.ReadCloser // what is sent as it comes; nil where there is none
-	Length  int64         // of Stream; -1 where not known
+	Length  int64         // of Stream; -1 where not known; 0 sends nothing of it
 	Trailer http.Header   // filled while Stream is read
 }
 
@@ -176,7 +176,7 @@ func frozen(out Outgoing) (*http.Request, *counted) {
 	}
 	c := &counted{}
 	switch {
-	case out.Stream != nil:
+	case out.Stream != nil && (out.Length != 0 || out.Trailer != nil): // net/http sends what has no bytes in chunks, which some backends refuse
 		c.body, c.sum = out.Stream, sha256.New()
 		r.Body, r.ContentLength = c, out.Length
 	case len(out.Body) > 0:

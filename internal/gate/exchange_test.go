@@ -133,6 +133,32 @@ func TestExchangeSendsWhatWasJudged(t *testing.T) {
 	}
 }
 
+// TestExchangeSendsNothing: a stream of no bytes is sent as no body, with its length.
+func TestExchangeSendsNothing(t *testing.T) {
+	e := newEndpoint(t)
+	var length []string
+	e.answer = func(_ http.ResponseWriter, r *http.Request) { length = r.Header["Content-Length"] }
+	x := e.exchange(t)
+	out := outgoing("PUT", "http://backend.test:80/empty", "")
+	out.Body, out.Stream = nil, io.NopCloser(strings.NewReader(""))
+	st := statement("PUT /empty")
+	p, err := x.Ask(t.Context(), x.Judge(&st), Request{}, out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := x.Send(t.Context(), p, bearer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if len(length) != 1 || length[0] != "0" {
+		t.Errorf("the length is %q", length)
+	}
+	if err := x.Done(p, Outcome{Status: access.StatusOK}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestExchangeRefuses: nothing is sent without a fresh permit of this request, a lasting record, and an origin that the document
 // names.
 func TestExchangeRefuses(t *testing.T) {

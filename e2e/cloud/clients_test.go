@@ -11,11 +11,14 @@ import (
 	"time"
 )
 
-var account *World
+var account *Pair
 
 func TestMain(m *testing.M) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // the first build may be cold
-	w, err := Start(ctx)
+	w, err := NewPair(ctx)
+	if err == nil {
+		err = seed(ctx, w)
+	}
 	cancel()
 	code := 1
 	if err == nil {
@@ -50,6 +53,39 @@ func TestDirect(t *testing.T) {
 // short is the clients that every build has.
 func short() []Client {
 	return slices.DeleteFunc(Clients(), func(c Client) bool { return !c.Short })
+}
+
+// TestClients: through the gateway, as a role that may do everything, the clients see what they see without it.
+func TestClients(t *testing.T) {
+	env, err := account.As(t.Context(), Everything, "urls")
+	if err != nil {
+		t.Fatal(err)
+	}
+	account.Forget()
+	for _, c := range short() {
+		direct := c.Run(t.Context(), account.Environment(), "compared-"+c.Name)
+		account.Forget()
+		through := c.Run(t.Context(), env, "through-"+c.Name)
+		Compare(direct, through)
+		for _, cell := range through {
+			if !cell.OK && !cell.None {
+				t.Errorf("%s, %s: %s", cell.Client, cell.Feature, cell.Detail)
+			}
+		}
+		for _, fault := range account.Foreign("meaningless", tokenOf(env)) {
+			t.Errorf("%s: %s", c.Name, fault)
+		}
+	}
+}
+
+// tokenOf is the token in an environment.
+func tokenOf(env []string) string {
+	for _, v := range env {
+		if token, ok := strings.CutPrefix(v, "AWS_SESSION_TOKEN="); ok {
+			return token
+		}
+	}
+	return ""
 }
 
 // TestForged: what is not signed with a key of the account, or was changed after it was signed, reaches no server.

@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"bytes"
 	"context"
 	"encoding/pem"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -180,6 +182,29 @@ func (w *World) Forget() {
 	w.front.mu.Lock()
 	defer w.front.mu.Unlock()
 	w.front.arrivals, w.front.sessions = nil, nil
+}
+
+// Foreign says what arrived that was not signed anew with the account's own key, or that carries one of the client's secrets: its
+// token above all.
+func (w *World) Foreign(secrets ...string) []string {
+	var found []string
+	for _, a := range w.Arrived() {
+		where := a.Method + " " + a.URI + " " + a.Target
+		if a.Fault != "" || a.Who != "backend" {
+			found = append(found, fmt.Sprintf("%s was signed by %q: %s", where, a.Who, a.Fault))
+		}
+		all := []byte(a.URI)
+		for name, values := range a.Header {
+			all = append(all, name+"\n"+strings.Join(values, "\n")...)
+		}
+		all = append(all, a.Body...)
+		for _, s := range secrets {
+			if bytes.Contains(all, []byte(s)) {
+				found = append(found, where+" carries a secret of the client")
+			}
+		}
+	}
+	return found
 }
 
 // Sessions is which roles were assumed since the last Forget.

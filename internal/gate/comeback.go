@@ -12,6 +12,7 @@ import (
 type Return struct {
 	Approval string        // the approval that it came back with; "" where it came without one
 	Patience time.Duration // how long it is ready to wait this time
+	Same     bool          // it cannot name an approval: the same request, sent again, comes back for it
 }
 
 // Awaiting is returned by Ask where a client is to come back with an approval.
@@ -28,7 +29,7 @@ func (a *Awaiting) Unwrap() error { return a.err }
 
 // comeBack runs what an approval was given for where the client names it, or waits as long as it likes to.
 func (g *decider) comeBack(ctx context.Context, h *Handle, r Request, v access.Verdict, a access.Approval, digest string) (string, access.Verdict, error) {
-	named := r.Return.Approval == a.ID || r.Return.Patience > 0 // whoever waits for the answer means to run it
+	named := r.Return.Approval == a.ID || r.Return.Same || r.Return.Patience > 0 // whoever waits for the answer means to run it
 	if r.Return.Approval != "" && r.Return.Approval != a.ID {
 		return "", v, g.refused(h, r.Params, v, otherwise(r.Return.Approval))
 	}
@@ -47,16 +48,20 @@ func (g *decider) comeBack(ctx context.Context, h *Handle, r Request, v access.V
 	}
 	switch {
 	case a.State == access.ApprovalPending, a.State == access.ApprovalApproved && !named:
-		return "", v, &Awaiting{a, g.refused(h, r.Params, v, awaited(a))}
+		return "", v, &Awaiting{a, g.refused(h, r.Params, v, awaited(a, r.Return.Same))}
 	case a.State != access.ApprovalApproved:
 		return "", v, g.refused(h, r.Params, v, answered(a))
 	}
 	return g.spend(ctx, h, r, a, digest)
 }
 
-func awaited(a access.Approval) error {
+func awaited(a access.Approval, same bool) error {
+	then := "Then send the same request again, and name the approval."
+	if same {
+		then = "Then send the same request again: it runs once."
+	}
 	return &fault.Error{Op: "gate.hold", Kind: fault.Pending, Say: "this needs approval " + a.ID + ", which is " + string(a.State),
-		Hint: "A reviewer answers with: gatehouse approvals approve " + a.ID + " --reason ... Then send the same request again, and name the approval."}
+		Hint: "A reviewer answers with: gatehouse approvals approve " + a.ID + " --reason ... " + then}
 }
 
 // otherwise words the refusal of an approval that is for something else, or was used.

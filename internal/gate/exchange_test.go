@@ -415,6 +415,9 @@ func TestComeBack(t *testing.T) {
 		{"with a name full of control characters", access.ApprovalApproved, Return{Approval: "a\r\n2"}, false, false, fault.Conflict},
 		{"without its name", access.ApprovalApproved, Return{}, false, true, fault.Pending},
 		{"approved", access.ApprovalApproved, Return{Approval: "a1"}, true, false, 0},
+		{"the same, while it waits", access.ApprovalPending, Return{Same: true}, false, true, fault.Pending},
+		{"the same again", access.ApprovalApproved, Return{Same: true}, true, false, 0},
+		{"the same, with another's name", access.ApprovalApproved, Return{Approval: "a2", Same: true}, false, false, fault.Conflict},
 		{"patient", access.ApprovalApproved, Return{Patience: time.Minute}, true, false, 0},
 		{"denied", access.ApprovalDenied, Return{Approval: "a1"}, false, false, fault.Denied},
 	} {

@@ -53,6 +53,7 @@ func (p *protocol) Serve(w http.ResponseWriter, r *http.Request, x *gate.Exchang
 	v := &visit{p: p, w: w, r: r, x: x, conn: x.Connection()}
 	v.at = placeOf(v.conn)
 	back := exchange.Return(r)
+	back.Same = true // SDKs set no header of ours
 	_, target, bucket, err := where(r, hello.Domain)
 	if err != nil {
 		return x.RefuseText(err, len(r.RequestURI))

@@ -5,7 +5,9 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
+	"mime"
 	"net/http"
+	"path"
 	"strconv"
 	"strings"
 
@@ -42,7 +44,7 @@ func (p *program) call(args []string) (any, error) {
 		}
 		return aws.ToInt64(out.ContentLength), nil
 	case "put":
-		_, err := p.s3.PutObject(p.ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &k, Body: strings.NewReader(about(3))})
+		_, err := p.s3.PutObject(p.ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &k, Body: strings.NewReader(about(3)), ContentType: aws.String(mime.TypeByExtension(path.Ext(k)))})
 		return "done", err
 	case "delete":
 		_, err := p.s3.DeleteObject(p.ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: &k})
@@ -87,9 +89,50 @@ func (p *program) call(args []string) (any, error) {
 			return nil, err
 		}
 		return aws.ToString(out.Messages[0].Body), nil
+	case "make":
+		return "done", p.make(bucket)
+	case "add":
+		it := key(k, 1)
+		for i := 3; i+1 < len(args); i += 2 {
+			it[args[i]] = str(args[i+1])
+		}
+		_, err := p.dynamo.PutItem(p.ctx, &dynamodb.PutItemInput{TableName: &bucket, Item: it})
+		return "done", err
+	case "find":
+		out, err := p.dynamo.Scan(p.ctx, &dynamodb.ScanInput{TableName: &bucket, FilterExpression: aws.String("#a = :v"), ExpressionAttributeNames: map[string]string{"#a": k},
+			ExpressionAttributeValues: item{":v": str(about(3))}})
+		if err != nil {
+			return nil, err
+		}
+		return out.Count, nil
+	case "send":
+		u, err := p.sqs.GetQueueUrl(p.ctx, &sqs.GetQueueUrlInput{QueueName: &bucket})
+		if err != nil {
+			return nil, err
+		}
+		_, err = p.sqs.SendMessage(p.ctx, &sqs.SendMessageInput{QueueUrl: u.QueueUrl, MessageBody: &k})
+		return "done", err
+	case "whoami":
+		out, err := p.sts.GetCallerIdentity(p.ctx, &sts.GetCallerIdentityInput{})
+		if err != nil {
+			return nil, err
+		}
+		return aws.ToString(out.Arn), nil
 	case "assume":
 		_, err := p.sts.AssumeRole(p.ctx, &sts.AssumeRoleInput{RoleArn: &bucket, RoleSessionName: aws.String("me")})
 		return "done", err
 	}
 	return nil, fmt.Errorf("no call %q", args[0])
+}
+
+// make makes a bucket, a table and a queue of one name. Messages of the queue can be received again at once.
+func (p *program) make(name string) error {
+	if _, err := p.s3.CreateBucket(p.ctx, &s3.CreateBucketInput{Bucket: &name}); err != nil {
+		return err
+	}
+	if err := p.table(&name); err != nil {
+		return err
+	}
+	_, err := p.sqs.CreateQueue(p.ctx, &sqs.CreateQueueInput{QueueName: &name, Attributes: map[string]string{"VisibilityTimeout": "0"}})
+	return err
 }

@@ -18,23 +18,24 @@ func str(s string) types.AttributeValue { return &types.AttributeValueMemberS{Va
 func num(n int) types.AttributeValue    { return &types.AttributeValueMemberN{Value: fmt.Sprint(n)} }
 
 func (p *program) tables() {
-	table := aws.String(p.name)
-	p.do("tables", func() (string, error) {
-		_, err := p.dynamo.CreateTable(p.ctx, &dynamodb.CreateTableInput{TableName: table, BillingMode: types.BillingModePayPerRequest,
-			AttributeDefinitions: []types.AttributeDefinition{{AttributeName: aws.String("pk"), AttributeType: "S"}, {AttributeName: aws.String("sk"), AttributeType: "N"}},
-			KeySchema:            []types.KeySchemaElement{{AttributeName: aws.String("pk"), KeyType: "HASH"}, {AttributeName: aws.String("sk"), KeyType: "RANGE"}}})
-		if err != nil {
-			return "", err
-		}
-		err = dynamodb.NewTableExistsWaiter(p.dynamo, func(o *dynamodb.TableExistsWaiterOptions) { o.MinDelay = 50 * time.Millisecond }).
-			Wait(p.ctx, &dynamodb.DescribeTableInput{TableName: table}, time.Minute)
-		return "", err
-	})
+	p.do("tables", func() (string, error) { return "", p.table(&p.name) })
 	p.do("items", p.items)
 	p.do("conditional", p.conditional)
 	p.do("queries", p.queries)
 	p.do("batches", p.batches)
 	p.do("transactions", p.transactions)
+}
+
+// table makes a table, and waits for it.
+func (p *program) table(name *string) error {
+	_, err := p.dynamo.CreateTable(p.ctx, &dynamodb.CreateTableInput{TableName: name, BillingMode: types.BillingModePayPerRequest,
+		AttributeDefinitions: []types.AttributeDefinition{{AttributeName: aws.String("pk"), AttributeType: "S"}, {AttributeName: aws.String("sk"), AttributeType: "N"}},
+		KeySchema:            []types.KeySchemaElement{{AttributeName: aws.String("pk"), KeyType: "HASH"}, {AttributeName: aws.String("sk"), KeyType: "RANGE"}}})
+	if err != nil {
+		return err
+	}
+	return dynamodb.NewTableExistsWaiter(p.dynamo, func(o *dynamodb.TableExistsWaiterOptions) { o.MinDelay = 50 * time.Millisecond }).
+		Wait(p.ctx, &dynamodb.DescribeTableInput{TableName: name}, time.Minute)
 }
 
 func key(pk string, sk int) item { return item{"pk": str(pk), "sk": num(sk)} }

@@ -4,6 +4,7 @@ is told, and prints what came. It knows nothing of what serves it: its environme
 import hashlib
 import io
 import json
+import mimetypes
 import os
 import ssl
 import sys
@@ -290,13 +291,15 @@ FEATURES += [tables, items, conditional, queries, batches, transactions, queues,
 CALLS = {
     "get": lambda bucket, k: text(s3.get_object(Bucket=bucket, Key=k)),
     "head": lambda bucket, k: s3.head_object(Bucket=bucket, Key=k)["ContentLength"],
-    "put": lambda bucket, k, body: s3.put_object(Bucket=bucket, Key=k, Body=body) and "done",
+    "put": lambda bucket, k, body: s3.put_object(Bucket=bucket, Key=k, Body=body, ContentType=mimetypes.guess_type(k)[0] or "text/plain") and "done",
     "delete": lambda bucket, k: s3.delete_object(Bucket=bucket, Key=k) and "done",
     "list": lambda bucket: s3.list_objects_v2(Bucket=bucket)["KeyCount"],
     "copy": lambda bucket, k, source: s3.copy_object(Bucket=bucket, Key=k, CopySource=source) and "done",
     "presign": lambda bucket, k: s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": k}),
     "item": lambda table, pk: json.dumps(dynamo.get_item(TableName=table, Key=key(pk, 1))["Item"]),
     "receive": lambda queue: receive(queue)[1][0]["Body"],
+    "queue": lambda queue: sqs.create_queue(QueueName=queue, Attributes={"VisibilityTimeout": "0"}) and "done",
+    "send": lambda queue, body: sqs.send_message(QueueUrl=sqs.get_queue_url(QueueName=queue)["QueueUrl"], MessageBody=body) and "done",
     "assume": lambda arn: sts.assume_role(RoleArn=arn, RoleSessionName="me") and "done",
 }
 

@@ -1,5 +1,5 @@
 # Every word here means the same on a laptop and in CI (.ci/run). Each target does its own set-up.
-.PHONY: check build test race race-full lint fmt fmt-check archtest generate generate-check aws-models demo bench bench-short bypass clients cloud mutants fuzz crash regress release clean setup help
+.PHONY: check build test race race-full lint fmt fmt-check archtest generate generate-check aws-models demo bench bench-short bypass clients clients-aws cloud mutants fuzz crash regress release clean setup help
 .DEFAULT_GOAL := check
 
 GO       ?= go
@@ -78,6 +78,10 @@ clients: ## every stock driver times every feature, through the gateway (CLIENTS
 	@scripts/setup.sh clients
 	@cd e2e/clients/node && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2; }
 	@$(GO) run ./scripts/clients $(CLIENTS)
+
+clients-aws: ## every stock client of AWS APIs, at servers of them and through the gateway: it has to see the same (CLIENTS='-only boto3')
+	@scripts/setup.sh clients
+	@$(GO) run ./scripts/clientsaws $(CLIENTS)
 
 mutants: setup ## removes each check in turn: a named test must turn red
 	MUTANTS=1 $(GO) test -count=1 -timeout 60m -v -run '^TestMutants$$' ./e2e/mutants

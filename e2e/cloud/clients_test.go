@@ -33,59 +33,43 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// TestDirect: the clients' programs do what they say against the servers themselves, and every request is signed with the key.
-func TestDirect(t *testing.T) {
+// TestClients: what the clients see through the gateway, as a role that may do everything, is what they see without it; whatever
+// arrives is signed anew, and holds nothing of the client's token. `make clients-aws` runs all clients.
+func TestClients(t *testing.T) {
 	account.Forget()
-	for _, c := range short() {
-		for _, cell := range c.Run(t.Context(), account.Environment(), "direct-"+c.Name) {
-			if !cell.OK && !cell.None {
-				t.Errorf("%s, %s: %s", cell.Client, cell.Feature, cell.Detail)
-			}
+	cells, err := account.Matrix(t.Context(), short())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range cells {
+		if !c.OK && !c.None {
+			t.Errorf("%s, %s: %s", c.Client, c.Feature, c.Detail)
 		}
 	}
-	for _, a := range account.Arrived() {
-		if a.Fault != "" || a.Who != "backend" {
-			t.Errorf("%s %s: %s %s", a.Method, a.URI, a.Who, a.Fault)
+}
+
+// TestCells: a cell is only good if the client said so, or lacks the feature and did not say otherwise.
+func TestCells(t *testing.T) {
+	c := Client{Name: "c", Lacks: map[string]string{"lists": "why", "copies": "why"},
+		args: []string{"printf", `{"feature":"buckets","ok":true}\n{"feature":"copies","ok":true}\n{"feature":"objects","ok":false,"detail":"no"}\n`}}
+	cells := c.Run(t.Context(), nil, "x")
+	good := 0
+	for _, cell := range cells {
+		if cell.OK != (cell.Feature == "buckets") || cell.None != (cell.Feature == "lists") {
+			t.Errorf("%+v", cell)
 		}
+		if cell.OK || cell.None {
+			good++
+		}
+	}
+	if n := Failed(cells); n != len(Features())-good || good != 2 {
+		t.Errorf("%d failed, %d good", n, good)
 	}
 }
 
 // short is the clients that every build has.
 func short() []Client {
 	return slices.DeleteFunc(Clients(), func(c Client) bool { return !c.Short })
-}
-
-// TestClients: through the gateway, as a role that may do everything, the clients see what they see without it.
-func TestClients(t *testing.T) {
-	env, err := account.As(t.Context(), Everything, "urls")
-	if err != nil {
-		t.Fatal(err)
-	}
-	account.Forget()
-	for _, c := range short() {
-		direct := c.Run(t.Context(), account.Environment(), "compared-"+c.Name)
-		account.Forget()
-		through := c.Run(t.Context(), env, "through-"+c.Name)
-		Compare(direct, through)
-		for _, cell := range through {
-			if !cell.OK && !cell.None {
-				t.Errorf("%s, %s: %s", cell.Client, cell.Feature, cell.Detail)
-			}
-		}
-		for _, fault := range account.Foreign("meaningless", tokenOf(env)) {
-			t.Errorf("%s: %s", c.Name, fault)
-		}
-	}
-}
-
-// tokenOf is the token in an environment.
-func tokenOf(env []string) string {
-	for _, v := range env {
-		if token, ok := strings.CutPrefix(v, "AWS_SESSION_TOKEN="); ok {
-			return token
-		}
-	}
-	return ""
 }
 
 // TestForged: what is not signed with a key of the account, or was changed after it was signed, reaches no server.

@@ -72,15 +72,22 @@ func (p *program) call(args []string) (any, error) {
 			return nil, err
 		}
 		return "same", p.large(size)
+	}
+	return p.other(args[0], about(1), about(2), about(3), args)
+}
+
+// other is a call of what is no object.
+func (p *program) other(call, name, k, value string, args []string) (any, error) {
+	switch call {
 	case "item":
-		out, err := p.dynamo.GetItem(p.ctx, &dynamodb.GetItemInput{TableName: &bucket, Key: key(k, 1)})
+		out, err := p.dynamo.GetItem(p.ctx, &dynamodb.GetItemInput{TableName: &name, Key: key(k, 1)})
 		if err != nil {
 			return nil, err
 		}
 		raw, err := json.Marshal(out.Item)
 		return string(raw), err
 	case "receive":
-		u, err := p.sqs.GetQueueUrl(p.ctx, &sqs.GetQueueUrlInput{QueueName: &bucket})
+		u, err := p.sqs.GetQueueUrl(p.ctx, &sqs.GetQueueUrlInput{QueueName: &name})
 		if err != nil {
 			return nil, err
 		}
@@ -90,23 +97,23 @@ func (p *program) call(args []string) (any, error) {
 		}
 		return aws.ToString(out.Messages[0].Body), nil
 	case "make":
-		return "done", p.make(bucket)
+		return "done", p.make(name)
 	case "add":
 		it := key(k, 1)
 		for i := 3; i+1 < len(args); i += 2 {
 			it[args[i]] = str(args[i+1])
 		}
-		_, err := p.dynamo.PutItem(p.ctx, &dynamodb.PutItemInput{TableName: &bucket, Item: it})
+		_, err := p.dynamo.PutItem(p.ctx, &dynamodb.PutItemInput{TableName: &name, Item: it})
 		return "done", err
 	case "find":
-		out, err := p.dynamo.Scan(p.ctx, &dynamodb.ScanInput{TableName: &bucket, FilterExpression: aws.String("#a = :v"), ExpressionAttributeNames: map[string]string{"#a": k},
-			ExpressionAttributeValues: item{":v": str(about(3))}})
+		out, err := p.dynamo.Scan(p.ctx, &dynamodb.ScanInput{TableName: &name, FilterExpression: aws.String("#a = :v"), ExpressionAttributeNames: map[string]string{"#a": k},
+			ExpressionAttributeValues: item{":v": str(value)}})
 		if err != nil {
 			return nil, err
 		}
 		return out.Count, nil
 	case "send":
-		u, err := p.sqs.GetQueueUrl(p.ctx, &sqs.GetQueueUrlInput{QueueName: &bucket})
+		u, err := p.sqs.GetQueueUrl(p.ctx, &sqs.GetQueueUrlInput{QueueName: &name})
 		if err != nil {
 			return nil, err
 		}
@@ -119,10 +126,10 @@ func (p *program) call(args []string) (any, error) {
 		}
 		return aws.ToString(out.Arn), nil
 	case "assume":
-		_, err := p.sts.AssumeRole(p.ctx, &sts.AssumeRoleInput{RoleArn: &bucket, RoleSessionName: aws.String("me")})
+		_, err := p.sts.AssumeRole(p.ctx, &sts.AssumeRoleInput{RoleArn: &name, RoleSessionName: aws.String("me")})
 		return "done", err
 	}
-	return nil, fmt.Errorf("no call %q", args[0])
+	return nil, fmt.Errorf("no call %q", call)
 }
 
 // make makes a bucket, a table and a queue of one name. Messages of the queue can be received again at once.

@@ -111,6 +111,15 @@ def multipart():
     return s3.head_object(Bucket=name, Key="parts")["ETag"]
 
 
+def checksums():
+    saw = []
+    for algorithm in ["CRC32", "SHA1", "SHA256"]:  # what it knows without its C library
+        put("sum", "checked", ChecksumAlgorithm=algorithm)
+        out = get("sum", ChecksumMode="ENABLED")
+        saw.append([text(out), out["Checksum" + algorithm]])
+    return saw
+
+
 def names():
     for k in ODD:
         put("odd/" + k, k)
@@ -285,7 +294,7 @@ def identity():
     return sts.get_caller_identity()["Account"]
 
 
-FEATURES = [buckets, objects, lists, copies, ranges, multipart, names, conditions, presigned, errors, large]
+FEATURES = [buckets, objects, lists, copies, ranges, multipart, checksums, names, conditions, presigned, errors, large]
 FEATURES += [tables, items, conditional, queries, batches, transactions, queues, messages, message_batches, identity]
 
 CALLS = {

@@ -5,9 +5,11 @@ import hashlib
 import json
 import os
 import re
+import ssl
 import subprocess
 import sys
 import tempfile
+import urllib.request
 
 name = os.environ.get("NAME", "")
 work = tempfile.TemporaryDirectory()
@@ -102,6 +104,29 @@ def multipart():
     with open(os.path.join(work.name, "back"), "rb") as f:
         same(hashlib.sha256(f.read()).hexdigest(), hashlib.sha256(body).hexdigest())
     return aws("s3api", "head-object", "--bucket", name, "--key", "parts")["ETag"]
+
+
+def checksums():
+    saw = []
+    for algorithm in ["CRC32", "SHA1", "SHA256"]:  # what it knows without its C library
+        put("sum", "checked", "--checksum-algorithm", algorithm)
+        body, out = get("sum", "--checksum-mode", "ENABLED")
+        saw.append([body, out["Checksum" + algorithm]])
+    return saw
+
+
+def conditions():
+    etag = put("once", "1")["ETag"]
+    refused("304", "s3api", "get-object", "--bucket", name, "--key", "once", "--if-none-match", etag, "got")
+    refused("PreconditionFailed", "s3api", "get-object", "--bucket", name, "--key", "once", "--if-match", '"0"', "got")
+
+
+def presigned():
+    put("pre signed", "by URL")
+    url = aws("s3", "presign", f"s3://{name}/pre signed").strip()
+    context = ssl.create_default_context(cafile=os.environ["AWS_CA_BUNDLE"])
+    with urllib.request.urlopen(url, context=context) as resp:
+        same(resp.read().decode(), "by URL")
 
 
 def names():
@@ -211,7 +236,7 @@ def identity():
     return aws("sts", "get-caller-identity")["Account"]
 
 
-FEATURES = [buckets, objects, lists, copies, ranges, multipart, names, errors, large]
+FEATURES = [buckets, objects, lists, copies, ranges, multipart, checksums, names, conditions, presigned, errors, large]
 FEATURES += [tables, items, conditional, queries, batches, transactions, queues, messages, message_batches, identity]
 
 

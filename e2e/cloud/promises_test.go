@@ -388,7 +388,11 @@ func TestKeysThatAreNoFiles(t *testing.T) {
 	}
 	for _, c := range short() {
 		account.Forget()
-		for _, key := range []string{"a//b", "a//b//", "/a", "a+b c%2Fd", "a/b/"} {
+		keys := []string{"a//b", "a+b c%2Fd", "a//b//", "/a", "a/b/"}
+		if c.Name != "go" {
+			keys = keys[:2] // each call of theirs starts an interpreter
+		}
+		for _, key := range keys {
 			direct := say(t, c, account.Environment(), "put", "memory-keys", key, "direct") + say(t, c, account.Environment(), "get", "memory-keys", key)
 			n := len(account.Arrived())
 			through := say(t, c, as(t, Everything, "acct"), "put", "memory-keys", key, "direct") + say(t, c, as(t, Everything, "acct"), "get", "memory-keys", key)

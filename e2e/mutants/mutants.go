@@ -250,4 +250,64 @@ var table = []mutant{
 		find: "case i >= 0 && !slices.EqualFunc", replace: "case false && !slices.EqualFunc",
 		pkg: "./e2e", test: "TestAttackOnPreparedNames",
 	},
+	{
+		check: "calls: dot segments in a path", file: "internal/protocol/aws/route.go",
+		find: "if part == \".\" || part == \"..\" {", replace: "if part == \"/\" {",
+		pkg: "./internal/protocol/aws", test: "TestWhatIsReadTwoWaysIsRefused",
+	},
+	{
+		check: "calls: a parameter stands once", file: "internal/protocol/aws/decode.go",
+		find: "if _, twice := m[name]; twice {", replace: "if false {",
+		pkg: "./internal/protocol/aws", test: "TestWhatIsReadTwoWaysIsRefused",
+	},
+	{
+		check: "calls: a query holds what the operation knows", file: "internal/protocol/aws/route.go",
+		find: "default:\n\t\t\treturn nil, 0, false\n\t\t}\n\t}\n\treturn labels, score, true", replace: "}\n\t}\n\treturn labels, score, true",
+		pkg: "./internal/protocol/aws", test: "TestWhatIsReadTwoWaysIsRefused",
+	},
+	{
+		check: "calls: a copy reads its source", file: "internal/protocol/aws/object.go",
+		find: "if err := c.copied(source[0]); err != nil {", replace: "if err := error(nil); err != nil {",
+		pkg: "./internal/protocol/aws", test: "TestCapturedRequests",
+	},
+	{
+		check: "calls: a resource that no rule names", file: "internal/protocol/aws/arn.go",
+		find: "\t\t\tc.mentioned()\n", replace: "",
+		pkg: "./internal/protocol/aws", test: "TestCallsByOtherWays",
+	},
+	{
+		check: "calls: a region that the connection names", file: "internal/protocol/aws/understand.go",
+		find: "if region != c.region && !slices.Contains(c.regions, region) {", replace: "if false {",
+		pkg: "./internal/protocol/aws", test: "TestWhatIsReadTwoWaysIsRefused",
+	},
+	{
+		check: "frames: a body ends with its last frame", file: "internal/protocol/aws/frames.go",
+		find: "return errFrames // also where nothing follows", replace: "return err // also where nothing follows",
+		pkg: "./internal/protocol/aws", test: "TestAttackByFrames",
+	},
+	{
+		check: "frames: the trailer's checksum", file: "internal/protocol/aws/frames.go",
+		find: "if f.trailer != \"\" && f.value != base64.StdEncoding.EncodeToString(f.sum.Sum(nil)) {", replace: "if false {",
+		pkg: "./internal/protocol/aws", test: "TestAttackByFrames",
+	},
+	{
+		check: "calls: headers that were not judged", file: "internal/protocol/aws/outgoing.go",
+		find: "if signs(lower) || lower == \"content-length\"", replace: "if lower == \"content-length\"",
+		pkg: "./internal/protocol/aws", test: "TestWhatIsForwarded",
+	},
+	{
+		check: "masks: attributes that conditions read", file: "internal/protocol/aws/masks.go",
+		find: "if any || slices.ContainsFunc(hides,", replace: "if any && slices.ContainsFunc(hides,",
+		pkg: "./internal/protocol/aws", test: "TestAttacksOnMaskedItems",
+	},
+	{
+		check: "masks: parts of an object", file: "internal/protocol/aws/masks.go",
+		find: "return c.steeredObject()", replace: "return nil",
+		pkg: "./internal/protocol/aws", test: "TestAttacksOnMaskedObjects",
+	},
+	{
+		check: "credentials: what an answer repeats", file: "internal/protocol/aws/answer.go",
+		find: "\tscrub(resp, v.keys)\n", replace: "",
+		pkg: "./internal/protocol/aws", test: "TestConformance",
+	},
 }

@@ -249,10 +249,11 @@ func (f *framed) length() int64 {
 }
 
 type reframed struct {
-	from *framed
-	out  []byte // what is still to be read of the current frame
-	buf  []byte
-	done bool
+	from  *framed
+	buf   []byte // what was read of the body
+	frame []byte // around it
+	out   []byte // what is still to be read of the frame
+	done  bool
 }
 
 // Read implements io.Reader.
@@ -279,15 +280,16 @@ func (r *reframed) fill() error {
 	if err != nil && !last {
 		return err
 	}
-	r.out = nil
+	r.frame = r.frame[:0]
 	if n > 0 {
-		r.out = append(strconv.AppendInt(nil, int64(n), 16), "\r\n"...)
-		r.out = append(append(r.out, r.buf[:n]...), "\r\n"...)
+		r.frame = append(strconv.AppendInt(r.frame, int64(n), 16), "\r\n"...)
+		r.frame = append(append(r.frame, r.buf[:n]...), "\r\n"...)
 	}
 	if last {
 		r.done = true
-		r.out = append(r.out, "0\r\n"+r.from.trailer+":"+r.from.value+"\r\n\r\n"...)
+		r.frame = append(r.frame, "0\r\n"+r.from.trailer+":"+r.from.value+"\r\n\r\n"...)
 	}
+	r.out = r.frame
 	return nil
 }
 

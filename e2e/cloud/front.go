@@ -16,6 +16,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -196,13 +197,21 @@ func (f *front) queuesAt(socket string) string {
 	return "http://sqs." + Region + ".localhost:" + port
 }
 
+// anyQueue is the beginning of a queue's URL, whose host SQS does not read.
+var anyQueue = regexp.MustCompile(`https?(?:://|%3A%2F%2F)[A-Za-z0-9.:%-]+?(/|%2F)` + Account)
+
 // queueNames gives the servers of queues the URLs that they made.
 func (f *front) queueNames(r *http.Request, socket string) {
-	old, made := "https://"+f.host, f.queuesAt(socket)
+	made := f.queuesAt(socket)
 	if socket == "query" {
-		old, made = url.QueryEscape(old), url.QueryEscape(made)
+		made = url.QueryEscape(made)
 	}
-	_ = replaceBody(&r.Body, &r.ContentLength, r.Header, old, made) // it is in memory
+	body, err := io.ReadAll(r.Body) // it is in memory
+	if err == nil {
+		body = anyQueue.ReplaceAll(body, []byte(made+"${1}"+Account))
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		r.Header.Set("Content-Length", fmt.Sprint(len(body)))
+	}
 }
 
 func replaceBody(body *io.ReadCloser, size *int64, h http.Header, from, to string) error {

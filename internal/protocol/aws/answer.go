@@ -67,6 +67,9 @@ func (v *visit) pass(p gate.Permit, resp *http.Response) (n, hits int64, err err
 	clean(resp.Header)
 	redirected(resp)
 	scrub(resp, v.keys)
+	if err := v.queues(resp); err != nil {
+		return 0, 0, err
+	}
 	if v.x.Masked(p) || !v.hide.none() {
 		return v.masked(resp)
 	}

@@ -23,5 +23,5 @@
 //     (condition keys), expression.go (attributes that DynamoDB's expressions read), call.go, understand.go, statement.go
 //   - as whom it is sent: sign.go, sigv4a.go, roles.go (roles that are assumed), frames.go (bodies in signed chunks)
 //   - how policies of IAM are written and read: export_iam.go, import_iam.go, import_resource.go, import_condition.go
-//   - what is hidden: masks.go (what, and which calls would tell of it), hide.go (values), masked.go (answers)
+//   - what is hidden: masks.go (what, and which calls would tell of it), hide.go (values), masked.go (answers), queue.go (URLs of queues)
 package aws

@@ -19,7 +19,7 @@ func (v *visit) outgoing() (gate.Outgoing, error) {
 		return gate.Outgoing{}, err
 	}
 	out := gate.Outgoing{Method: v.r.Method, URL: u, Host: host(u), Header: forwarded(v.read.Header)}
-	if !v.hide.none() {
+	if !v.hide.none() || v.tellsQueues() {
 		out.Header.Set("Accept-Encoding", "identity")
 	}
 	switch {

@@ -12,7 +12,7 @@ const name = process.env.NAME;
 const settings = { maxAttempts: 2 };
 const objects = new s3.S3Client(settings);
 const tables = new dynamo.DynamoDBClient(settings);
-const queues = new sqs.SQSClient({ ...settings, useQueueUrlAsEndpoint: false }); // else calls go to the host that a queue's URL names
+const queues = new sqs.SQSClient(settings); // it sends calls to the host that a queue's URL names
 const identities = new sts.STSClient(settings);
 const bucket = { Bucket: name };
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/api/message"
@@ -36,9 +37,18 @@ func (s *Server) policyRoutes() {
 	route(s, operators, huma.Operation{OperationID: "explain-policy", Method: http.MethodPost, Path: "/v1/policy/explain",
 		Summary: "Say what would be decided, and why", Tags: []string{"policy"}, MaxBodyBytes: 2 << 20}, s.explain)
 	route(s, operators, huma.Operation{OperationID: "export-policy", Method: http.MethodGet, Path: "/v1/policy/export",
-		Summary: "What a role did, as the least policy that allows it", Tags: []string{"policy"}}, s.export)
+		Summary: "What a role did, as the least policy that allows it", Tags: []string{"policy"}, Middlewares: huma.Middlewares{patient}}, s.export)
 	route(s, anyone, huma.Operation{OperationID: "whoami", Method: http.MethodGet, Path: "/v1/whoami",
 		Summary: "What the gateway makes of this token", Tags: []string{"policy"}}, s.whoami)
+}
+
+// patient takes the deadlines off an answer that a long log makes late. They would otherwise end the request's context, too.
+func patient(hc huma.Context, next func(huma.Context)) {
+	_, w := humago.Unwrap(hc)
+	c := http.NewResponseController(w)
+	_ = c.SetWriteDeadline(time.Time{}) // one that stays costs a late answer, and nothing else
+	_ = c.SetReadDeadline(time.Time{})
+	next(hc)
 }
 
 func (s *Server) export(ctx context.Context, in *exportInput) (*exportOutput, error) {

@@ -132,7 +132,7 @@ func (c *Client) ExportPolicy(ctx context.Context, role, connection, format, nam
 		q.Set("exact", "true")
 	}
 	e := &message.PolicyExport{}
-	return e, c.call(ctx, http.MethodGet, "/v1/policy/export?"+q.Encode(), nil, e)
+	return e, c.callWithin(ctx, longTimeout, http.MethodGet, "/v1/policy/export?"+q.Encode(), nil, e)
 }
 
 // Whoami asks what the gateway makes of this client's token.

@@ -22,6 +22,7 @@ import (
 const (
 	maxAnswer   = 64 << 20
 	callTimeout = 60 * time.Second
+	longTimeout = time.Hour // of what reads the whole audit log
 )
 
 // Client speaks to one gateway. It is safe for concurrent use.
@@ -48,6 +49,10 @@ func New(s Settings) (*Client, error) {
 
 // call sends one request and decodes the answer into out, where out is not nil.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
+	return c.callWithin(ctx, callTimeout, method, path, in, out)
+}
+
+func (c *Client) callWithin(ctx context.Context, timeout time.Duration, method, path string, in, out any) error {
 	var body []byte
 	if in != nil {
 		var err error
@@ -55,7 +60,7 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 			return fault.Wrap(fault.Malformed, "client.call", err, "this cannot be sent as JSON: %v", err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	resp, err := c.send(ctx, method, path, "application/json", body)
 	if err != nil {

@@ -67,6 +67,8 @@ func TestWhatIsReadTwoWaysIsRefused(t *testing.T) {
 		{"JSON that is no object", "dynamodb", "POST", "/", `["a"]`, get},
 		{"JSON with something behind", "dynamodb", "POST", "/", `{"TableName":"a"} {"TableName":"b"}`, get},
 		{"JSON that is no UTF-8", "dynamodb", "POST", "/", "{\"TableName\":\"\xff\"}", get},
+		{"parameters that are packed", "dynamodb", "POST", "/", `{"TableName":"a"}`, append(slices.Clone(get), "Content-Encoding", "gzip")},
+		{"parameters in other characters", "dynamodb", "POST", "/", `{"TableName":"a"}`, []string{"X-Amz-Target", "DynamoDB_20120810.GetItem", "Content-Type", jsonType + "; charset=utf-16"}},
 		{"a target twice", "dynamodb", "POST", "/", `{}`, append(slices.Clone(get), "X-Amz-Target", "DynamoDB_20120810.PutItem")},
 		{"a target and another protocol", "dynamodb", "POST", "/", `{}`, append(slices.Clone(get), "Smithy-Protocol", "rpc-v2-cbor")},
 		{"a target in a form", "sqs", "POST", "/", `Action=ListQueues`, []string{"X-Amz-Target", "AmazonSQS.ListQueues", "Content-Type", "application/x-www-form-urlencoded"}},
@@ -128,6 +130,7 @@ func TestCallsByOtherWays(t *testing.T) {
 		{"a key that ends in slashes", "s3", "GET", "/reports//", "", nil, "s3:GetObject arn:aws:s3:::reports//"},
 		{"REST beside a Query service of one signing name", "ses", "GET", "/v2/email/account", "", nil, "ses:GetAccount arn:aws:ses:eu-west-1:123456789012:*"},
 		{"a bucket with an ACL", "s3", "PUT", "/reports", "", []string{"X-Amz-Acl", "public-read"}, "s3:CreateBucket arn:aws:s3:::reports; s3:PutBucketAcl arn:aws:s3:::reports"},
+		{"an upload of what is packed", "s3", "POST", "/reports/a?uploads", "", []string{"Content-Encoding", "gzip", "Content-Type", "text/plain; charset=latin1"}, "s3:PutObject arn:aws:s3:::reports/a"},
 		{"a bucket with a slash", "s3", "GET", "/reports/", "", nil, "s3:ListBucket arn:aws:s3:::reports"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package aws
 
 import (
 	"maps"
+	"mime"
 	"net/url"
 	"slices"
 	"strings"
@@ -21,10 +22,32 @@ func (r *routed) holds() bool {
 	return !r.operation.input
 }
 
+// readable refuses parameters that somebody else might read in another form than here: packed, or in other characters.
+func (r *routed) readable(body []byte) error {
+	if !r.holds() || len(body) == 0 { // without one, the headers are what S3 stores beside an object
+		return nil
+	}
+	if coding := unframed(r.Header.Get("Content-Encoding")); coding != "" && !strings.EqualFold(coding, "identity") || len(r.Header.Values("Content-Encoding")) > 1 {
+		return malformed("the parameters of the call are packed: turn compression of requests off (AWS_DISABLE_REQUEST_COMPRESSION=true)")
+	}
+	kind := r.Header.Get("Content-Type")
+	if kind == "" {
+		return nil
+	}
+	_, params, err := mime.ParseMediaType(kind)
+	if charset := params["charset"]; err != nil || charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return malformed("the content type of the call cannot be read, or is not of UTF-8")
+	}
+	return nil
+}
+
 // understand tells what a request does. body is the whole of it where holds says so, and is not read elsewhere.
 func understand(r *routed, body []byte, at place) (*call, error) {
 	c := &call{routed: r, place: at}
 	if err := c.located(); err != nil {
+		return nil, err
+	}
+	if err := r.readable(body); err != nil {
 		return nil, err
 	}
 	if r.form {

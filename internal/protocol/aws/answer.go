@@ -71,6 +71,9 @@ func (v *visit) pass(p gate.Permit, resp *http.Response) (n, hits int64, err err
 		return 0, 0, err
 	}
 	if v.x.Masked(p) || !v.hide.none() {
+		if unframed(resp.Header.Get("Content-Encoding")) == "" { // some servers keep what only the upload was in
+			resp.Header.Del("Content-Encoding")
+		}
 		return v.masked(resp)
 	}
 	v.heads(resp)

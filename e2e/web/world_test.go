@@ -74,7 +74,12 @@ func (w *world) open() (err error) {
 	if w.gw, err = gateway.Start(ctx, gateway.Options{Binary: w.binary, State: filepath.Join(w.dir, "state")}); err != nil {
 		return err
 	}
-	if r := w.gw.CLI(ctx, credential, "secrets", "set", "billing"); r.Code != 0 {
+	return w.fill(ctx, w.gw)
+}
+
+// fill gives a gateway the documents and the credential.
+func (w *world) fill(ctx context.Context, gw *gateway.Gateway) error {
+	if r := gw.CLI(ctx, credential, "secrets", "set", "billing"); r.Code != 0 {
 		return fmt.Errorf("secrets set: %s%s", r.Out, r.Err)
 	}
 	raw, err := os.ReadFile("testdata/documents.yaml")
@@ -82,7 +87,7 @@ func (w *world) open() (err error) {
 		return err
 	}
 	documents := strings.NewReplacer("${BACKEND}", w.backend.URL).Replace(string(raw))
-	if r := w.gw.CLI(ctx, documents, "apply", "-f", "-"); r.Code != 0 {
+	if r := gw.CLI(ctx, documents, "apply", "-f", "-"); r.Code != 0 {
 		return fmt.Errorf("apply: %s%s", r.Out, r.Err)
 	}
 	return nil
@@ -137,10 +142,15 @@ func token(t *testing.T, subject string) string {
 	return tok
 }
 
-// client is a stock client that trusts the gateway.
+// client is a stock client that trusts the shared gateway.
 func client(t *testing.T) *http.Client {
 	t.Helper()
-	pem, err := os.ReadFile(shared.gw.CAFile())
+	return clientOf(t, shared.gw)
+}
+
+func clientOf(t *testing.T, gw *gateway.Gateway) *http.Client {
+	t.Helper()
+	pem, err := os.ReadFile(gw.CAFile())
 	if err != nil {
 		t.Fatal(err)
 	}

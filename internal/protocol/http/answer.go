@@ -23,10 +23,14 @@ func (v *visit) answer(p gate.Permit) error {
 	var resp *http.Response
 	err := v.prepare(ctx)
 	if err == nil {
+		v.duplex()
 		resp, err = v.x.Send(ctx, p, v.sign)
 	}
 	err = v.late(err)
 	if err != nil {
+		if v.streamed { // what is left of the body is nobody's
+			v.w.Header().Set("Connection", "close")
+		}
 		_ = v.x.Done(p, gate.Outcome{Status: access.StatusError, Code: fault.KindOf(err).String()})
 		return err
 	}

@@ -39,14 +39,19 @@ type visit struct {
 	upgrade string // the protocol that the client wants its connection to become
 	waits   bool   // the client waits to be told to go on with its body
 	token   string // minted for the backend
-	signed  []byte // the body that is sent, where it was held
-	echo    *echo
+
+	streamed bool   // its body is sent as it comes
+	signed   []byte // the body that is sent, where it was held
+	echo     *echo
 }
 
 // Serve implements wire.Exchanger: one request, from top to bottom.
 func (p *protocol) Serve(w http.ResponseWriter, r *http.Request, x *gate.Exchange, hello wire.Hello) error {
 	v := &visit{p: p, w: w, r: r, x: x}
 	back := exchange.Return(r)
+	if err := x.Refresh(); err != nil {
+		return err
+	}
 	if err := v.read(hello.Domain); err != nil {
 		return x.RefuseText(err, len(r.RequestURI))
 	}

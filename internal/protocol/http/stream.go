@@ -32,7 +32,15 @@ func (v *visit) stream(out *gate.Outgoing) {
 	if v.waits {
 		out.Header.Set("Expect", "100-continue")
 	}
-	_ = http.NewResponseController(v.w).EnableFullDuplex() // HTTP/2 always is
+	v.streamed = true
+}
+
+// duplex lets both sides speak at once, now that the request is sent: net/http does not read what is left of the body of one that
+// is refused any more.
+func (v *visit) duplex() {
+	if v.streamed {
+		_ = http.NewResponseController(v.w).EnableFullDuplex() // HTTP/2 always is
+	}
 }
 
 // uploaded is a body that is sent as it comes.

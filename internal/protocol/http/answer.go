@@ -71,7 +71,7 @@ func (v *visit) pass(p gate.Permit, resp *http.Response) (n, hits int64, err err
 	for name, values := range resp.Header {
 		h[name] = values
 	}
-	resp.Body = v.echo.body(resp.Body)
+	resp.Body = v.echo.body(resp.Body, v.p.buffers)
 	if v.x.Masked(p) {
 		return v.masked(resp)
 	}

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"gatehouse/internal/wire/exchange"
 )
 
 // minEcho is the length, in bytes, from which a form of a credential is looked for: shorter ones are found in any text.
@@ -35,6 +37,7 @@ func hiddenEcho(out []byte, length int) []byte {
 type echo struct {
 	forms   [][]byte
 	longest int
+	firsts  [256]bool           // the first bytes of forms
 	pairs   [1 << 10]uint64     // the pairs of bytes that stand within the first minEcho bytes of a form, as bits
 	anchors map[uint16][]anchor // where each stands
 }
@@ -55,7 +58,7 @@ func newEcho(secrets ...[]byte) *echo {
 		for _, f := range formsOf(s) {
 			if len(f) >= minEcho && !slices.ContainsFunc(e.forms, func(g []byte) bool { return bytes.Equal(f, g) }) {
 				e.forms = append(e.forms, f)
-				e.longest = max(e.longest, len(f))
+				e.longest, e.firsts[f[0]] = max(e.longest, len(f)), true
 				e.anchor(f)
 			}
 		}
@@ -175,15 +178,30 @@ func (e *echo) reader(r io.Reader) io.Reader {
 	return &echoReader{e: e, r: r}
 }
 
-// body is reader for the body of an answer.
-func (e *echo) body(b io.ReadCloser) io.ReadCloser {
+// body is reader for the body of an answer. It reads into one of buffers, which Close gives back.
+func (e *echo) body(b io.ReadCloser, buffers *exchange.Buffers) io.ReadCloser {
 	if e == nil {
 		return b
 	}
-	return struct {
-		io.Reader
-		io.Closer
-	}{e.reader(b), b}
+	in := buffers.Get()
+	return &echoBody{echoReader{e: e, r: b, in: (*in)[:0]}, b, in, buffers}
+}
+
+type echoBody struct {
+	echoReader
+	body    io.Closer
+	in      *[]byte
+	buffers *exchange.Buffers
+}
+
+// Close implements io.Closer.
+func (b *echoBody) Close() error {
+	if b.in != nil {
+		b.out, b.err = nil, io.ErrClosedPipe
+		b.buffers.Put(b.in)
+		b.in = nil
+	}
+	return b.body.Close()
 }
 
 type echoReader struct {
@@ -214,7 +232,7 @@ func (r *echoReader) Read(p []byte) (int, error) {
 
 // fill reads once and makes clean bytes of it.
 func (r *echoReader) fill(most int) {
-	if need := len(r.held) + max(most, 512); cap(r.in) < need {
+	if need := len(r.held) + min(max(most, leastRead), mostRead); cap(r.in) < need {
 		r.in = make([]byte, 0, need)
 	}
 	b := append(r.in[:0], r.held...)
@@ -240,10 +258,19 @@ func (r *echoReader) fill(most int) {
 	}
 }
 
+// leastRead and mostRead bound what is asked of the source at once.
+const (
+	leastRead = 512
+	mostRead  = 16 << 10
+)
+
 // beginning returns how many bytes at the end of b are the beginning of a form.
 func (e *echo) beginning(b []byte) int {
 	for n := min(len(b), e.longest-1); n > 0; n-- {
 		tail := b[len(b)-n:]
+		if !e.firsts[tail[0]] {
+			continue
+		}
 		for _, f := range e.forms {
 			if len(f) > n && f[0] == tail[0] && bytes.HasPrefix(f, tail) {
 				return n

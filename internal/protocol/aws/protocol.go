@@ -35,7 +35,7 @@ func New(d wire.Deps) wire.Protocol {
 	}
 	p := &protocol{key: d.Mask, clock: d.Clock, random: d.Random, buffers: new(exchange.Buffers), models: newShelf(m), signer: v4.NewSigner(), roles: newRoles(),
 		compiled: exchange.NewCompiled(d.Mask)}
-	return wire.Protocol{Name: name, Address: "127.0.0.1:8081", Verbs: verbs(m), Actions: p.actions, Rootless: []string{"arn:"}, Exchange: p,
+	return wire.Protocol{Name: name, Address: "127.0.0.1:8445", Verbs: verbs(m), Actions: p.actions, Rootless: []string{"arn:"}, Exchange: p,
 		Guardrails: []wire.Guardrail{{Name: "aws-no-credentials", Document: noCredentials}},
 		Test:       test, Understand: p.explain,
 		Formats: []wire.Format{{Name: "aws-iam", Export: exportIAM, Import: m.importIAM}}, Folds: wire.Folds{Parent: aboveObject}}

@@ -110,7 +110,7 @@ func (a apiAdviser) question(ctx context.Context, q api.ExportQuestion, protocol
 	for _, p := range a.g.protocols {
 		folds[p.Name] = p.Folds
 		implied[p.Name+" "+wire.Connect(p.Name, "").Actions[0].Name] = true
-		for _, v := range p.Verbs {
+		for _, v := range p.Verbs() {
 			implied[p.Name+" "+v.Name] = implied[p.Name+" "+v.Name] || v.Implied
 		}
 	}

@@ -24,9 +24,9 @@ import (
 
 // Protocol is one protocol, as its folder exports it.
 type Protocol struct {
-	Name    string // as connections name it in `type`
-	Address string // where its listener listens unless told otherwise
-	Verbs   []Verb // the closed list of its actions
+	Name    string        // as connections name it in `type`
+	Address string        // where its listener listens unless told otherwise
+	Verbs   func() []Verb // the closed list of its actions; called when it is needed, since one of thousands takes its time
 	// Actions are those that a document attached to a connection adds to Verbs. An error says what is wrong with the document: it
 	// is for the administrator who writes the connection, and until it is gone nobody reaches the connection. It may read a file
 	// that the connection names; it may be nil.

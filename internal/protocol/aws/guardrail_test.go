@@ -22,7 +22,7 @@ func TestGuardrailNamesWhatThereIs(t *testing.T) {
 		t.Fatalf("it is not one policy of its name: %v", docs)
 	}
 	v := policy.Vocabulary{Type: name, Rootless: p.Rootless}
-	for _, verb := range p.Verbs {
+	for _, verb := range p.Verbs() {
 		v.Actions = append(v.Actions, policy.ActionName{Name: verb.Name, Implied: verb.Implied})
 	}
 	set, err := policy.Compile(policy.Documents{

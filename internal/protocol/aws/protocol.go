@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"gatehouse/internal/access"
@@ -27,18 +28,24 @@ const name = "aws"
 //go:embed guardrails/aws-no-credentials.yaml
 var noCredentials []byte
 
-// New returns the protocol. The table of services in the binary is read here.
+// New returns the protocol. The table of services in the binary is read when it is first needed: commands that have nothing to do
+// with calls start without it.
 func New(d wire.Deps) wire.Protocol {
-	m, err := opened()
-	if err != nil {
-		panic(err) // the table is part of the binary: a test reads it
-	}
-	p := &protocol{key: d.Mask, clock: d.Clock, random: d.Random, buffers: new(exchange.Buffers), models: newShelf(m), signer: v4.NewSigner(), roles: newRoles(),
+	table := sync.OnceValue(func() *models {
+		m, err := opened()
+		if err != nil {
+			panic(err) // the table is part of the binary: a test reads it
+		}
+		return m
+	})
+	p := &protocol{key: d.Mask, clock: d.Clock, random: d.Random, buffers: new(exchange.Buffers), models: newShelf(table), signer: v4.NewSigner(), roles: newRoles(),
 		compiled: exchange.NewCompiled(d.Mask)}
-	return wire.Protocol{Name: name, Address: "127.0.0.1:8445", Verbs: verbs(m), Actions: p.actions, Rootless: []string{"arn:"}, Exchange: p,
+	return wire.Protocol{Name: name, Address: "127.0.0.1:8445", Verbs: func() []wire.Verb { return verbs(table()) }, Actions: p.actions, Rootless: []string{"arn:"}, Exchange: p,
 		Guardrails: []wire.Guardrail{{Name: "aws-no-credentials", Document: noCredentials}},
 		Test:       test, Understand: p.explain,
-		Formats: []wire.Format{{Name: "aws-iam", Export: exportIAM, Import: m.importIAM}}, Folds: wire.Folds{Parent: aboveObject}}
+		Formats: []wire.Format{{Name: "aws-iam", Export: exportIAM, Import: func(document []byte, name, connection string) (*access.Policy, []string, error) {
+			return table().importIAM(document, name, connection)
+		}}}, Folds: wire.Folds{Parent: aboveObject}}
 }
 
 // protocol serves calls. It is safe for concurrent use.

@@ -9,19 +9,19 @@ import (
 
 // shelf keeps the tables that connections bring along, beside the one in the binary.
 type shelf struct {
-	own *models
+	own func() *models
 	mu  sync.Mutex
 	all map[string]*models // by file
 }
 
 const maxShelf = 64 // tables at once
 
-func newShelf(own *models) *shelf { return &shelf{own: own, all: map[string]*models{}} }
+func newShelf(own func() *models) *shelf { return &shelf{own: own, all: map[string]*models{}} }
 
 // of returns the table of a connection. A file is read once: who changes it gives it another name.
 func (s *shelf) of(c *access.Connection) (*models, error) {
 	if c.AWS == nil || c.AWS.Models == "" {
-		return s.own, nil
+		return s.own(), nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -29,7 +29,7 @@ type protocol struct {
 // New makes the protocol.
 func New(d wire.Deps) wire.Protocol {
 	p := newProtocol(d)
-	return wire.Protocol{Name: "postgres", Address: "127.0.0.1:6432", Verbs: verbs(), Guardrails: guardrails(),
+	return wire.Protocol{Name: "postgres", Address: "127.0.0.1:6432", Verbs: verbs, Guardrails: guardrails(),
 		Accept: p.accept, Test: testLogin, Understand: p.understandAside}
 }
 

@@ -129,7 +129,7 @@ func (q *Requests) secure(v *visitor) (net.Conn, error) {
 // ServeHTTP implements http.Handler: one request, from its token to its answer.
 func (q *Requests) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v, _ := r.Context().Value(visitorKey{}).(*visitor)
-	a := &answer{ResponseWriter: w}
+	a := &answer{ResponseWriter: w, upload: uploadOf(r)}
 	err := q.s.survive(func() error { return q.serve(a, r, v) })
 	if err == nil {
 		return
@@ -183,18 +183,24 @@ func (q *Requests) serve(w *answer, r *http.Request, v *visitor) error {
 // answer notes whether an answer has begun.
 type answer struct {
 	http.ResponseWriter
-	begun bool
+	upload *upload
+	begun  bool
 }
 
 // WriteHeader implements http.ResponseWriter.
 func (a *answer) WriteHeader(status int) {
+	if !a.begun && status >= http.StatusOK {
+		a.upload.part(a.Header())
+	}
 	a.begun = a.begun || status >= http.StatusOK || status == http.StatusSwitchingProtocols
 	a.ResponseWriter.WriteHeader(status)
 }
 
 // Write implements http.ResponseWriter.
 func (a *answer) Write(b []byte) (int, error) {
-	a.begun = true
+	if !a.begun {
+		a.WriteHeader(http.StatusOK)
+	}
 	return a.ResponseWriter.Write(b)
 }
 

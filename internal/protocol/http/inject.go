@@ -127,6 +127,21 @@ func (i *injector) inject(r *http.Request, user string, secret access.Secret, to
 	return append(secrets, []byte(token)), bearer(r, token)
 }
 
+// passesAuthorization reports whether the backend is sent the client's own Authorization, where the token came in another header: then
+// it says as whom the request is made.
+func (e *endpoint) passesAuthorization() bool {
+	if e.inject == nil {
+		return false
+	}
+	switch how := e.inject.how; how.As {
+	case "bearer", "basic", "oauth2":
+		return false
+	case "header", "hmac":
+		return !strings.EqualFold(how.Name, "Authorization")
+	}
+	return true
+}
+
 // token returns what inject needs besides the secret; "" where that is nothing.
 func (i *injector) token(ctx context.Context, get fetch) (string, error) {
 	if i.oauth == nil {

@@ -63,7 +63,7 @@ func (e *endpoint) understand(a asked) (judged, error) {
 	}
 	st := &access.Statement{Bounded: true}
 	e.act(st, a, media, op)
-	w := writer{a: a, template: found, doc: doc}
+	w := writer{a: a, template: found, doc: doc, client: e.passesAuthorization()}
 	w.write(st)
 	return judged{st, e.sent(a, media, found, values, doc), op}, nil
 }
@@ -167,6 +167,7 @@ type writer struct {
 	a        asked
 	template *template
 	doc      *document
+	client   bool // an Authorization is the client's own word to the backend
 	text     strings.Builder
 	normal   strings.Builder
 	literals []access.Span
@@ -278,7 +279,7 @@ func separator(i int, first, later string) string {
 func (w *writer) headers() {
 	names := make([]string, 0, len(w.a.header))
 	for name := range w.a.header {
-		if !carriesToken(name) && !quiet(name) {
+		if !quiet(name) && (!carriesToken(name) || w.client && name == "Authorization") {
 			names = append(names, name)
 		}
 	}
@@ -295,15 +296,17 @@ func (w *writer) headers() {
 }
 
 // quiet reports whether a header says how to answer or how to trace the request, and not what to do. These are no part of
-// the text: they change from one try to the next, and an approval is for a text.
+// the text: they change from one try to the next, and an approval is for a text. What some servers act on is part of it, though it is
+// mostly about answers: Prefer, by which an insert replaces what is there, and Grpc-Metadata-, which stands for any header.
 func quiet(name string) bool {
 	switch name {
 	case "Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language", "Baggage", "Cache-Control", "Content-Length", "Date", "Dnt",
-		"Host", "Idempotency-Key", "Newrelic", "Origin", "Pragma", "Prefer", "Priority", "Referer", "Sentry-Trace", "Traceparent",
+		"Grpc-Accept-Encoding", "Grpc-Timeout", "Host", "Idempotency-Key", "Newrelic", "Origin", "Pragma", "Priority", "Referer",
+		"Sec-Websocket-Extensions", "Sec-Websocket-Key", "Sec-Websocket-Version", "Sentry-Trace", "Traceparent",
 		"Tracestate", "User-Agent", "X-Amzn-Trace-Id", "X-Cloud-Trace-Context", "X-Correlation-Id", "X-Request-Id":
 		return true
 	}
-	for _, p := range []string{"Amz-Sdk-", "B3", "Gatehouse-", "Grpc-", "Sec-Ch-", "Sec-Fetch-", "Sec-Websocket-", "X-B3-", "X-Datadog-"} {
+	for _, p := range []string{"Amz-Sdk-", "B3", "Gatehouse-", "Sec-Ch-", "Sec-Fetch-", "X-B3-", "X-Datadog-"} {
 		if strings.HasPrefix(name, p) {
 			return true
 		}

@@ -166,6 +166,37 @@ func TestMasksOfHeads(t *testing.T) {
 	}
 }
 
+// TestMasksAtSlashes: what is hidden below a path is hidden at the path with a slash, as what is denied is denied.
+func TestMasksAtSlashes(t *testing.T) {
+	backend(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, customers)
+	})
+	for _, path := range []string{"/v1/people/", "/v1/people/7", "/v1/customers/"} {
+		a := call(t, client(t), token(t, "fn:masked"), http.MethodGet, path, "")
+		if hides(t, a); !strings.Contains(a.body, `"id":1`) {
+			t.Errorf("%s: %d %s", path, a.StatusCode, a.body)
+		}
+	}
+}
+
+// TestMasksKeepConditions: a change that depends on a condition is made under it, or not at all.
+func TestMasksKeepConditions(t *testing.T) {
+	got := backend(t, func(http.ResponseWriter, *http.Request) {})
+	c, tok := client(t), token(t, "fn:masked")
+	if a := call(t, c, tok, http.MethodPost, "/v1/customers", "{}", "If-None-Match", "*"); a.StatusCode != http.StatusOK || len(got()) != 1 || got()[0].Header.Get("If-None-Match") != "*" {
+		t.Fatalf("%d %s", a.StatusCode, a.body)
+	}
+	for _, name := range []string{"If-Match", "If-None-Match"} {
+		if a := call(t, c, tok, http.MethodPost, "/v1/customers", "{}", name, `"e5b1"`); a.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: %d %s", name, a.StatusCode, a.body)
+		}
+	}
+	if n := len(got()); n != 1 {
+		t.Errorf("the backend saw %d requests", n)
+	}
+}
+
 // TestMasksElsewhere: what no mask is about passes byte for byte, for the same caller.
 func TestMasksElsewhere(t *testing.T) {
 	got := backend(t, func(w http.ResponseWriter, _ *http.Request) {

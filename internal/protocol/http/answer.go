@@ -72,7 +72,7 @@ func (v *visit) pass(p gate.Permit, resp *http.Response) (n, hits int64, err err
 		h[name] = values
 	}
 	resp.Body = v.echo.body(resp.Body, v.p.buffers)
-	if v.x.Masked(p) {
+	if v.x.Masked(p) || !v.hidden().None() {
 		return v.masked(resp)
 	}
 	exchange.Trailers(v.w, resp)
@@ -98,7 +98,7 @@ func (v *visit) pass(p gate.Permit, resp *http.Response) (n, hits int64, err err
 
 // masked writes an answer in which values are hidden. One that cannot be read is refused before anything of it was written, or cut.
 func (v *visit) masked(resp *http.Response) (n, hits int64, err error) {
-	hidden, err := v.p.masks.Of(v.x.Masks().Document(v.j.statement.Actions[0].Resource, access.ToClient), v.conn.Name)
+	hidden, err := v.p.masks.Of(v.hidden(), v.conn.Name)
 	if err != nil {
 		return 0, 0, err
 	}

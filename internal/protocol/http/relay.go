@@ -186,18 +186,38 @@ func (v *visit) outgoing() (gate.Outgoing, error) {
 	return out, err
 }
 
+// hides is the resource whose masks bind the request: with the slash at its end, where it has one, since what is hidden at a and below a/
+// is hidden at a/.
+func (v *visit) hides() string {
+	if other, ok := v.t.otherResource(v.conn.Name); ok {
+		return other
+	}
+	return v.j.statement.Actions[0].Resource
+}
+
+// hidden is what is hidden of the answer.
+func (v *visit) hidden() access.DocumentMasks {
+	masks := v.x.Masks()
+	if masks == nil {
+		return access.DocumentMasks{}
+	}
+	return masks.Document(v.hides(), access.ToClient)
+}
+
 // hide applies the masks of requests, and sees to it that an answer in which something is hidden can be read.
 func (v *visit) hide(out *gate.Outgoing) error {
 	masks := v.x.Masks()
 	if masks == nil {
 		return nil
 	}
-	resource := v.j.statement.Actions[0].Resource
+	resource := v.hides()
 	if v.call != nil {
 		return v.hideCall(out, masks.Document(resource, access.ToClient), masks.Document(resource, access.ToBackend))
 	}
 	if !masks.Document(resource, access.ToClient).None() {
-		exchange.Whole(out.Header)
+		if err := exchange.Whole(out.Method, out.Header); err != nil {
+			return err
+		}
 	}
 	hidden, err := v.p.masks.Of(masks.Document(resource, access.ToBackend), v.conn.Name)
 	if err != nil || hidden == nil {

@@ -60,7 +60,7 @@ func (v *visit) turn(ctx context.Context, p gate.Permit, resp *http.Response) (g
 		return out, err
 	}
 	s := &socket{v: v}
-	if err := s.masks(p); err != nil {
+	if err := s.masks(); err != nil {
 		return out, err
 	}
 	if s.turned, err = v.x.Turn(p); err != nil {
@@ -94,11 +94,11 @@ func (v *visit) turn(ctx context.Context, p gate.Permit, resp *http.Response) (g
 }
 
 // masks finds out what is hidden on both ways.
-func (s *socket) masks(p gate.Permit) (err error) {
-	if !s.v.x.Masked(p) {
+func (s *socket) masks() (err error) {
+	masks, resource := s.v.x.Masks(), s.v.hides()
+	if masks == nil {
 		return nil
 	}
-	masks, resource := s.v.x.Masks(), s.v.j.statement.Actions[0].Resource
 	if s.client.hide, err = s.v.p.masks.Of(masks.Document(resource, access.ToClient), s.v.conn.Name); err != nil {
 		return err
 	}

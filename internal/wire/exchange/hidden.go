@@ -157,12 +157,22 @@ func conditions() []string {
 	return []string{"If-Match", "If-None-Match", "If-Range", "Range", "Want-Digest", "Want-Content-Digest", "Want-Repr-Digest"}
 }
 
-// Whole makes a request one for a whole answer, in an encoding that can be read.
-func Whole(all http.Header) {
+// Whole makes a request one for a whole answer, in an encoding that can be read. A change that is to be made under a condition only is
+// never made without it: where the condition tells of nothing but that there is something it stays, and else the request is refused.
+func Whole(method string, all http.Header) error {
+	reads := method == http.MethodGet || method == http.MethodHead
 	for _, name := range conditions() {
+		if only := strings.TrimSpace(strings.Join(all[name], ",")); !reads && strings.HasSuffix(name, "-Match") && only != "" {
+			if only != "*" {
+				return &fault.Error{Op: "exchange.Whole", Kind: fault.Denied, Say: "permission denied: " + name + " names a version, and versions are hidden where answers are masked for you",
+					Hint: "If-Unmodified-Since can be sent, and * for whatever version."}
+			}
+			continue
+		}
 		all.Del(name)
 	}
 	all.Set("Accept-Encoding", "identity")
+	return nil
 }
 
 // kindOf tells what kind of document a media type is; pass where no detector would find a word in it.

@@ -123,6 +123,20 @@ func (s *maskSet) Document(resource string, way access.Way) access.DocumentMasks
 // numberBytes is how long the number of a statement is in the key of an answer.
 const numberBytes = 3
 
+// Below reports whether a mask may bind something whose resource begins with prefix, and that a call which names no more than that
+// reads. Masks of everything are left out: they bind the call itself.
+func (s *maskSet) Below(prefix string) bool {
+	return slices.ContainsFunc(s.documents, func(d *documentMask) bool {
+		return slices.ContainsFunc(d.resources, func(p pattern) bool {
+			from, under := p.parts[0], prefix
+			if p.rootless {
+				_, under, _ = strings.Cut(under, "/")
+			}
+			return strings.HasPrefix(from, under) || strings.HasPrefix(under, from)
+		})
+	})
+}
+
 // merge puts together what several statements hide.
 func (s *maskSet) merge(numbers []byte) access.DocumentMasks {
 	var out access.DocumentMasks

@@ -75,6 +75,15 @@ func (c *call) fill(form, name string) (string, error) {
 	return c.arn(service, strings.Replace(rest, "{}", name, 1)), nil
 }
 
+// unscoped are calls that are about the account whatever they name: who adds the name of a resource, which the service does not
+// look at, is not judged by that resource alone.
+var unscoped = []string{
+	"dynamodb.ListTables", "dynamodb.ListExports", "dynamodb.ListImports", "sqs.ListQueues", "secretsmanager.ListSecrets", "sns.ListTopics", "sns.ListSubscriptions",
+	"kms.ListKeys", "kms.CreateKey", "ssm.DescribeParameters", "kinesis.ListStreams", "stepfunctions.ListStateMachines", "events.ListEventBuses",
+	"iam.GetAccountAuthorizationDetails", "iam.GetCredentialReport", "iam.GenerateCredentialReport", "iam.GetAccountSummary", "iam.ListUsers", "iam.ListRoles",
+	"iam.ListGroups", "iam.ListPolicies", "sts.GetSessionToken",
+}
+
 // judge finds what a call does to what.
 func (c *call) judge() error {
 	if c.operation == nil || c.dialect == "" {
@@ -109,8 +118,11 @@ func (c *call) judge() error {
 			c.mentioned()
 		}
 	}
-	if len(c.touches) == 0 {
+	if len(c.touches) == 0 || slices.Contains(unscoped, c.service.id+"."+c.operation.name) {
 		c.on(c.whole())
+	}
+	if err == nil && len(c.touches) > maxTouches {
+		err = malformed("the call names more than %d resources", maxTouches)
 	}
 	slices.SortFunc(c.touches, compareTouches)
 	slices.SortFunc(c.related, compareTouches)
@@ -279,7 +291,7 @@ func (c *call) oneFunction(name string) error {
 	if len(parts) > 2 || !functionName.MatchString(parts[0]) || len(parts) == 2 && !functionName.MatchString(qualifier) {
 		return malformed("FunctionName is neither a name, nor ACCOUNT:function:NAME, nor an ARN")
 	}
-	if q := text(c.input, "Qualifier"); q != "" {
+	if q := c.query.Get("Qualifier"); q != "" { // never from the body, where Lambda does not read it
 		if qualifier != "" && qualifier != q {
 			return malformed("FunctionName and Qualifier name two versions")
 		}
@@ -324,23 +336,35 @@ func (c *call) secret() error {
 		names = append(names, find(c.input, "Name")...)
 	}
 	action := iamName(c.operation)
+	if c.operation.name == "BatchGetSecretValue" { // its own action is asked for on the account, as IAM does, and each secret for itself
+		names, action = find(c.input, "SecretIdList.*"), "secretsmanager:GetSecretValue"
+		c.on(c.whole())
+		if c.batchFilters() {
+			c.as(action, c.whole()) // any of them
+		}
+	}
 	for _, name := range names {
 		arn, err := c.fill("secretsmanager:secret:{}", name)
 		if err != nil {
 			return err
 		}
 		if !strings.HasPrefix(name, "arn:") {
-			c.on(arn + unknownSuffix)
+			c.as(action, arn+unknownSuffix)
 			c.related = append(c.related, touch{action, arn})
 			continue
 		}
-		c.on(arn)
+		c.as(action, arn)
 		c.related = append(c.related, touch{action, arn + unknownSuffix})
 		if bare := suffix.ReplaceAllString(arn, ""); bare != arn {
 			c.related = append(c.related, touch{action, bare}, touch{action, bare + unknownSuffix})
 		}
 	}
 	return nil
+}
+
+// batchFilters reports whether secrets are read that are not named one by one.
+func (c *call) batchFilters() bool {
+	return len(find(c.input, "SecretIdList.*")) == 0 || c.input["Filters"] != nil
 }
 
 // parameters is Systems Manager's parameter store; its other resources are judged as the account's.

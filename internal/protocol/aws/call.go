@@ -74,8 +74,14 @@ func (c *call) bare(service, resource string) string {
 	return "arn:" + c.partition + ":" + service + ":::" + resource
 }
 
+// maxTouches is how many resources a call may name, times what it does to them.
+const maxTouches = 4000
+
 // as adds an action on a resource, once.
 func (c *call) as(action, arn string) {
+	if len(c.touches) > maxTouches { // judge refuses it
+		return
+	}
 	t := touch{action, arn}
 	for _, known := range c.touches {
 		if known == t {

@@ -8,9 +8,11 @@ import (
 
 // mentioned is the names of attributes that a call of DynamoDB speaks of. ok is false where they cannot be listed.
 type mentioned struct {
-	ok     bool
-	read   map[string]bool // in conditions, filters and keys, or as the source of an update: what happens depends on them
-	others map[string]bool // written, or shown
+	ok        bool
+	read      map[string]bool // in conditions, filters and keys, or as the source of an update: what happens depends on them
+	others    map[string]bool // written, or shown
+	parts     bool            // parts of lists may be shown, or moved
+	documents bool            // maps or lists are compared as a whole, or two attributes, which may be
 }
 
 func (m mentioned) sorted() []string {
@@ -57,12 +59,18 @@ func (m *mentioned) walk(v any, depth int) {
 		switch {
 		case slices.Contains(conditions, name) && isText:
 			m.expression(s, aliases, m.read)
+			m.compared(s, o["ExpressionAttributeValues"])
 		case slices.Contains(projections, name) && isText:
 			m.expression(s, aliases, m.others)
+			m.parts = true
 		case slices.Contains(updates, name) && isText:
 			m.update(s, aliases)
+			m.parts = true
+		case name == "RequestItems":
+			each(inner, func(table any) { m.walk(table, depth-1) }) // whatever the tables are called
 		case slices.Contains(oldConditions, name):
 			names(inner, m.read)
+			each(inner, func(v any) { m.documents = m.documents || holdsDocument(v) })
 		case name == "Keys":
 			each(inner, func(k any) { names(k, m.read) })
 		case name == "AttributesToGet":
@@ -79,6 +87,41 @@ func (m *mentioned) walk(v any, depth int) {
 		}
 	}
 }
+
+// compared notes whether a condition compares documents: with one that it brings along, or attributes with one another.
+func (m *mentioned) compared(text string, values any) {
+	tokens, err := lexExpression(text)
+	if err != nil {
+		m.ok = false
+		return
+	}
+	brought := func(i int) bool { return i >= 0 && i < len(tokens) && tokens[i][0] == ':' }
+	for i, t := range tokens {
+		switch {
+		case t[0] == ':':
+			m.documents = m.documents || isDocument(member(values, t))
+		case t == "=" || t == "<" && i+1 < len(tokens) && tokens[i+1] == ">" || t == "<>":
+			m.documents = m.documents || !brought(i-1) && !brought(i+1)
+		case t == "," || t == "(" && i > 0 && strings.EqualFold(tokens[i-1], "IN"): // arguments, elements of IN
+			m.documents = m.documents || !brought(i+1)
+		}
+	}
+}
+
+// holdsDocument looks for documents in a condition of the old kind.
+func holdsDocument(v any) bool {
+	for _, list := range [...]any{[]any{member(v, "Value")}, member(v, "AttributeValueList")} {
+		found := false
+		each(list, func(v any) { found = found || isDocument(v) })
+		if found {
+			return true
+		}
+	}
+	return false
+}
+
+// isDocument reports whether a value of DynamoDB is a map or a list.
+func isDocument(v any) bool { return member(v, "M") != nil || member(v, "L") != nil }
 
 func names(v any, to map[string]bool) {
 	o, _ := v.(map[string]any)

@@ -30,14 +30,18 @@ func (c *call) items() error {
 		return c.statements(find(c.input, "TransactStatements.*.Statement"))
 	case "GetRecords":
 		// The iterator names the stream that it was made for.
-		stream, _, found := strings.Cut(text(c.input, "ShardIterator"), "|")
-		if found && strings.HasPrefix(stream, "arn:") {
-			return c.stream(stream)
+		parts := strings.Split(text(c.input, "ShardIterator"), "|")
+		parts = slices.DeleteFunc(parts, func(s string) bool { return !strings.HasPrefix(s, "arn:") })
+		if len(parts) == 1 {
+			return c.stream(parts[0])
 		}
-		return nil
+		return malformed("the ShardIterator does not say which stream it is of")
 	}
 	return c.table()
 }
+
+// indexed are the calls that have an IndexName. To others it is a word that DynamoDB does not look at.
+var indexed = []string{"Query", "Scan", "DescribeContributorInsights", "UpdateContributorInsights"}
 
 // table is for the calls that name one table.
 func (c *call) table() error {
@@ -51,7 +55,7 @@ func (c *call) table() error {
 			if path == "GlobalTableName" {
 				arn = c.global("dynamodb", "global-table/"+name)
 			}
-			if index := text(c.input, "IndexName"); index != "" {
+			if index := text(c.input, "IndexName"); index != "" && slices.Contains(indexed, c.operation.name) {
 				arn += "/index/" + index
 			}
 			c.as(action, arn)
@@ -99,7 +103,7 @@ func (c *call) tableARN(name string) (string, error) {
 
 // named notes a table: masks of it bind what the call says and returns.
 func (c *call) named(table string) {
-	if !slices.Contains(c.tables, table) {
+	if len(c.tables) < maxTouches && !slices.Contains(c.tables, table) {
 		c.tables = append(c.tables, table)
 	}
 }

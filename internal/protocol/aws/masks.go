@@ -12,16 +12,21 @@ import (
 // masks is what must be hidden of a call and of its answer: the masks of every resource that it touches, together.
 type masks struct {
 	access.DocumentMasks
+	spread   bool // there are masks of resources, and the call reads some that it does not name
 	requests bool // there are masks of what the backend is sent, which calls of AWS know no way to keep
 }
 
-func (m masks) none() bool { return m.None() && !m.requests }
+func (m masks) none() bool { return m.None() && !m.requests && !m.spread }
 
 // masks gathers what policy says of the resources of a call.
 func (c *call) masks(m access.Masks) masks {
 	var all masks
 	if m == nil {
 		return all
+	}
+	if c.spreads() {
+		b, tells := m.(interface{ Below(prefix string) bool })
+		all.spread = !tells || b.Below(c.resource(strings.TrimSuffix(c.whole(), "*")))
 	}
 	var names []string
 	for _, t := range slices.Concat(c.touches, c.related) {
@@ -39,6 +44,20 @@ func (c *call) masks(m access.Masks) masks {
 		all.Detect = join(all.Detect, d.Detect)
 	}
 	return all
+}
+
+// spreads reports whether a call returns values of resources that it does not name.
+func (c *call) spreads() bool {
+	if c.operation == nil {
+		return false
+	}
+	switch c.service.id + "." + c.operation.name {
+	case "secretsmanager.BatchGetSecretValue":
+		return c.batchFilters()
+	case "ssm.GetParametersByPath":
+		return true
+	}
+	return false
 }
 
 // join adds what is not there yet. Where there was nothing, it is the list itself: policy's lists do not change.
@@ -124,6 +143,9 @@ func (c *call) steered(m masks) error {
 	if m.none() {
 		return nil
 	}
+	if m.spread {
+		return masked("the call reads what it does not name, some of which may be masked for you: name each secret or parameter")
+	}
 	if m.requests {
 		return masked("masks of requests are not kept in calls of AWS: leave out `in` of the mask, or write another policy")
 	}
@@ -150,6 +172,16 @@ func (c *call) steered(m masks) error {
 
 // steeredObject refuses what tells of an object by parts or by guesses.
 func (c *call) steeredObject() error {
+	for _, name := range [...]string{"If-Match", "If-None-Match"} {
+		for _, v := range c.Header.Values(name) {
+			if v != "*" { // a guess of the object's digest: whether it is right would show, in writes as in reads
+				return masked("what an object is may be masked for you: leave out the header " + name)
+			}
+		}
+	}
+	if len(find(c.body, "Object.*.ETag"))+len(find(c.body, "Object.ETag")) > 0 {
+		return masked("what an object is may be masked for you: leave its ETag out of the list to delete")
+	}
 	if c.operation.name != "GetObject" && c.operation.name != "HeadObject" {
 		return nil
 	}
@@ -179,14 +211,17 @@ func (c *call) steeredItems(m masks) error {
 			return masked("a mask has a path that cannot be read")
 		}
 		hides, any := attributes(path)
+		if names.documents && slices.ContainsFunc(path.Steps, func(s access.Step) bool { return s.Kind == access.StepAny || s.Kind == access.StepEach }) {
+			return masked("the call's conditions compare maps or lists, which may hold what is masked for you")
+		}
 		for name := range names.read {
 			if any || slices.ContainsFunc(hides, func(h string) bool { return strings.EqualFold(h, name) }) {
 				return &fault.Error{Op: "aws.steered", Kind: fault.Denied, Say: "the call's conditions or keys read " + name + ", which is masked for you",
 					Hint: "Leave " + name + " out of the call's conditions, filters, keys and of the sources of its updates."}
 			}
 		}
-		if slices.ContainsFunc(path.Steps, func(s access.Step) bool { return s.Kind == access.StepIndex }) && len(find(c.input, "ProjectionExpression")) > 0 {
-			return masked("a mask counts elements of a list, which a projection counts anew")
+		if slices.ContainsFunc(path.Steps, func(s access.Step) bool { return s.Kind == access.StepIndex }) && names.parts {
+			return masked("a mask counts elements of a list, which a projection or an update counts anew")
 		}
 	}
 	return nil

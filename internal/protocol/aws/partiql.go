@@ -49,8 +49,10 @@ func readPartiQL(statement string) (partiQL, error) {
 			}
 		}
 	case word(0) == "EXISTS" && word(1) == "(":
-		inner, err := readPartiQL(statement[strings.IndexByte(statement, '(')+1 : max(strings.LastIndexByte(statement, ')'), strings.IndexByte(statement, '(')+1)])
-		return inner, err
+		if word(2) != "SELECT" { // one inside of another would be read as often as there are
+			return partiQL{}, malformed("the PartiQL statement asks whether something exists that is no SELECT")
+		}
+		return readPartiQL(statement[strings.IndexByte(statement, '(')+1 : max(strings.LastIndexByte(statement, ')'), strings.IndexByte(statement, '(')+1)])
 	case word(0) == "INSERT" && word(1) == "INTO":
 		s.verb, at = "Insert", 2
 	case word(0) == "UPDATE":

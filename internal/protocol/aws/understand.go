@@ -3,6 +3,7 @@ package aws
 import (
 	"maps"
 	"mime"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -68,7 +69,9 @@ func understand(r *routed, body []byte, at place) (*call, error) {
 	if r.operation != nil && r.operation.events {
 		r.operation = nil // events that are sent one by one are judged by nobody here
 	}
-	c.gather()
+	if err := c.gather(); err != nil {
+		return nil, err
+	}
 	if err := c.judge(); err != nil {
 		return nil, err
 	}
@@ -137,6 +140,9 @@ func (c *call) decode(body []byte) error {
 	if len(body) > maxHeld {
 		return malformed("the parameters of the call are larger than %d bytes", maxHeld)
 	}
+	if len(body) > 0 && (c.Method == http.MethodGet || c.Method == http.MethodHead) {
+		return malformed("a %s has parameters in its body, where no service reads them", c.Method)
+	}
 	var err error
 	switch c.dialect {
 	case dialectJSON, dialectREST:
@@ -158,17 +164,23 @@ func (c *call) decode(body []byte) error {
 }
 
 // gather brings the parameters together, wherever they stand. None may stand in two places.
-func (c *call) gather() {
+func (c *call) gather() error {
 	c.input = map[string]any{}
 	maps.Copy(c.input, c.body)
-	for name, values := range c.query {
-		if _, twice := c.input[name]; !twice && len(values) == 1 {
-			c.input[name] = values[0]
+	if c.dialect != dialectQuery && c.dialect != dialectEC2 { // whose query is the body
+		for name, values := range c.query {
+			if _, twice := c.input[name]; twice {
+				return malformed("%s stands in the query and in the body", name)
+			}
+			if len(values) == 1 {
+				c.input[name] = values[0]
+			}
 		}
 	}
 	for name, value := range c.labels {
 		c.input[name] = value // the path decides
 	}
+	return nil
 }
 
 // sent is what conditions read of a call.

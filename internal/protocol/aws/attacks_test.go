@@ -227,3 +227,54 @@ func TestGuardrailNamesAreKnown(t *testing.T) {
 		}
 	}
 }
+
+// TestAttackByOtherHeaders: an approval for an object is not one for the same bytes of another type.
+func TestAttackByOtherHeaders(t *testing.T) {
+	text := func(headers ...string) string {
+		call, err := ask(t, "s3", "PUT", "/reports/a", "", headers...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return call.statement(false).Text
+	}
+	plain := text("Content-Type", "text/plain")
+	for _, other := range [][]string{
+		{"Content-Type", "text/html"}, {"Content-Type", "text/plain", "Content-Encoding", "gzip"}, {"Content-Type", "text/plain", "If-Match", "x"},
+		{"Content-Type", "text/plain", "Cache-Control", "no-store"}, {"Content-Type", "text/plain", "Content-Disposition", "inline"},
+	} {
+		if text(other...) == plain {
+			t.Errorf("%v reads as without", other)
+		}
+	}
+	if text("Content-Type", "text/plain", "Content-Encoding", "aws-chunked", "Amz-Sdk-Invocation-Id", "2", "User-Agent", "x") != plain {
+		t.Error("what changes with each attempt is part of the call")
+	}
+}
+
+// TestAttackByLikeSubjects: principals whose subjects are not alike have no tags alike.
+func TestAttackByLikeSubjects(t *testing.T) {
+	long := strings.Repeat("a", 300)
+	odd := tagged("auth0|1")
+	seen := map[string]string{}
+	for _, s := range []string{"auth0|1", "auth0_1", "auth0*1", odd, tagged(odd), long, long + "b", "repo:o/r", "é", "_", "", "a+b"} {
+		tag := tagged(s)
+		if other, twice := seen[tag]; twice || tag == "" || len(tag) > 256 {
+			t.Errorf("%q and %q are %q", s, other, tag)
+		}
+		seen[tag] = s
+	}
+	if tagged("repo:o/r") != "repo:o/r" || tagged("a+b") != "a+b" {
+		t.Error("a subject that may be a tag is not one")
+	}
+}
+
+// TestAttackByReplicas: a replica in another region has another name, which no mask may be of.
+func TestAttackByReplicas(t *testing.T) {
+	call, err := askJSON(t, "dynamodb", "DynamoDB_20120810.UpdateTable", `{"TableName":"orders","ReplicaUpdates":[{"Create":{"RegionName":"us-east-1"}}]}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if call.steered(call.masks(policies{orders: paths(access.MaskRedact, "**.email")})) == nil {
+		t.Error("a masked table is replicated")
+	}
+}

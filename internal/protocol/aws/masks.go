@@ -158,7 +158,7 @@ func (c *call) steered(m masks) error {
 	if !m.inside() {
 		return nil
 	}
-	if slices.Contains(carried, c.service.id+"."+c.operation.name) {
+	if slices.Contains(carried, c.service.id+"."+c.operation.name) || c.service.id == "dynamodb" && c.input["ReplicaUpdates"] != nil {
 		return masked("the call takes what is masked for you to another place")
 	}
 	switch c.service.id {

@@ -139,7 +139,7 @@ func (v *visit) roleForm() (url.Values, error) {
 		for i, tag := range [...][2]string{{"gatehouse:issuer", p.Issuer}, {"gatehouse:subject", p.Subject}, {"gatehouse:connection", v.conn.Name}} {
 			n := "Tags.member." + strconv.Itoa(i+1)
 			form.Set(n+".Key", tag[0])
-			form.Set(n+".Value", within(tag[1], " _.:/=+-@", 1, 256))
+			form.Set(n+".Value", tagged(tag[1]))
 		}
 	}
 	if role.TokenFile == "" {
@@ -167,6 +167,19 @@ func readToken(name string) (string, error) {
 	defer func() { _ = f.Close() }()
 	b, err := io.ReadAll(io.LimitReader(f, maxTokenFile))
 	return string(bytes.TrimSpace(b)), err
+}
+
+// tagged is the value of a tag. Texts that differ have values that differ: where one has characters that no tag may have, or is too
+// long, a digest of it follows; so it does where a text looks as if it did.
+func tagged(s string) string {
+	const digits = 32
+	out := within(s, " _.:/=+-@", 1, 256)
+	_, end, marked := cutLast(s, '+')
+	looks := len(end) == digits && strings.Trim(end, "0123456789abcdef") == ""
+	if out == s && !(marked && looks) {
+		return s
+	}
+	return out[:min(len(out), 256-1-digits)] + "+" + digestOf([]byte(s))[:digits]
 }
 
 // within makes a text of the characters that STS takes: letters, digits and others; what is none of them is an underscore.

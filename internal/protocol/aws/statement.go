@@ -32,7 +32,7 @@ func (c *call) statement(masked bool) *access.Statement {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Header)) {
-		if lower := strings.ToLower(name); strings.HasPrefix(lower, "x-amz-") && !signs(lower) && lower != "x-amz-target" {
+		if lower := strings.ToLower(name); strings.HasPrefix(lower, "x-amz-") && !signs(lower) && lower != "x-amz-target" || c.stored(lower) {
 			w.literal("\n" + lower + ": ")
 			w.value(lower, strings.Join(c.Header[name], ", "))
 		}
@@ -51,6 +51,20 @@ func (c *call) statement(masked bool) *access.Statement {
 	sum := sha256.Sum256([]byte(st.Normal))
 	st.Fingerprint = hex.EncodeToString(sum[:16])
 	return st
+}
+
+// stored reports whether a header is about bytes that are written or read, and changes what a call does: an approval is for it too.
+func (c *call) stored(lower string) bool {
+	if c.operation == nil || c.service.id != "s3" && !c.operation.input {
+		return false
+	}
+	switch lower {
+	case "content-type", "content-disposition", "content-language", "cache-control", "expires", "range":
+		return true
+	case "content-encoding":
+		return unframed(c.Header.Get(lower)) != ""
+	}
+	return strings.HasPrefix(lower, "if-")
 }
 
 // normal is what a call does to what, and the shape of its parameters, without their values. Calls that differ in what they

@@ -142,3 +142,18 @@ func TestPolicyTest(t *testing.T) {
 		t.Errorf("the backend saw %d requests", n)
 	}
 }
+
+// TestApprovalIsForABody: what a reviewer has not seen the whole of runs under no approval.
+func TestApprovalIsForABody(t *testing.T) {
+	got := backend(t, func(http.ResponseWriter, *http.Request) {})
+	c, tok := client(t), token(t, "fn:reader")
+	const much = 1<<20 + 1
+	a := call(t, c, tok, http.MethodDelete, "/v1/invoices/7", strings.Repeat("a", much))
+	if id := a.Header.Get("Gatehouse-Approval"); id != "" {
+		approve(t, id)
+		a = call(t, c, tok, http.MethodDelete, "/v1/invoices/7", strings.Repeat("b", much), "Gatehouse-Approval", id)
+	}
+	if a.StatusCode != http.StatusForbidden || !strings.Contains(a.body, "larger") || len(got()) != 0 {
+		t.Errorf("%d %s; the backend saw %d requests", a.StatusCode, a.body, len(got()))
+	}
+}

@@ -66,7 +66,7 @@ type HTTPOptions struct {
 	IgnoreCase   bool              `json:"ignore_case,omitempty"`   // the backend takes /A and /a for the same: paths are judged in lower case
 	OpenAPI      string            `json:"openapi,omitempty"`       // an OpenAPI 3 document, in JSON or YAML: its operations become actions, others are refused
 	OpenAPIFile  string            `json:"openapi_file,omitempty"`  // the same, from a file
-	MaxBody      int               `json:"max_body,omitempty"`      // bytes of a request's body that are held to be judged; default 1 MiB. What is larger is unknown to conditions
+	MaxBody      int               `json:"max_body,omitempty"`      // bytes of a request's body that are held to be judged; default 1 MiB. What is larger is unknown to conditions, and refused where it needs an approval
 	Host         string            `json:"host,omitempty"`          // the Host that the backend is sent; default its address
 	KeepPrefix   bool              `json:"keep_prefix,omitempty"`   // tell the backend the path before its own, in X-Forwarded-Prefix
 	Headers      map[string]string `json:"headers,omitempty"`       // headers that every request is sent with, whatever the client says. They are shown with the document: a secret goes into credential

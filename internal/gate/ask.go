@@ -20,6 +20,7 @@ type Request struct {
 	State   func() []byte
 	Clear   bool // the protocol has proven that no mask touches the answer: it may be spliced
 	Rows    bool // it may answer with rows, or a copy of them
+	Unseen  bool // it has a body that is sent as it comes: no reviewer can see it, and no approval is for it
 	Prepare bool // the bytes only prepare the statement: running it will be asked for
 	// Estimate returns the rows that the statement would touch, for policies that read them; nil where the protocol
 	// cannot say. It is called only where a decision reads it, after every static deny, and again when a wait has ended.

@@ -13,6 +13,9 @@ import (
 // hold files the action with the reviewers, waits for their answer, and decides again: an approval is good for the
 // policies of the moment at which the wait ends. It returns the verdict to act on.
 func (g *decider) hold(ctx context.Context, h *Handle, r Request, v access.Verdict) (string, access.Verdict, error) {
+	if r.Unseen {
+		return "", v, g.refused(h, r.Params, v, errUnseen)
+	}
 	principal := g.caller.Principal.ID()
 	text := h.st.Text
 	if r.State != nil {
@@ -55,6 +58,9 @@ func (g *decider) hold(ctx context.Context, h *Handle, r Request, v access.Verdi
 	}
 	return g.spend(ctx, h, r, a, digest)
 }
+
+var errUnseen = &fault.Error{Op: "gate.hold", Kind: fault.Denied, Say: "permission denied: this needs an approval, which is for one body, and the request's is larger than what can be held",
+	Hint: "Send less at once; the connection's document says how much is held."}
 
 // meant is what the names of a statement stand for: the same text may mean another object by now, and an approval is for the
 // one that the reviewer was shown.

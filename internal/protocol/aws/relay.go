@@ -80,7 +80,7 @@ func (p *protocol) Serve(w http.ResponseWriter, r *http.Request, x *gate.Exchang
 	if err != nil {
 		return x.Refuse(h, nil, err)
 	}
-	permit, err := x.Ask(r.Context(), h, gate.Request{Sent: v.c.sent(mediaType(r.Header), v.sizeOf()), Exact: v.body.held, Return: back}, out)
+	permit, err := x.Ask(r.Context(), h, gate.Request{Sent: v.c.sent(mediaType(r.Header), v.sizeOf()), Exact: v.body.held, Unseen: !v.body.whole && v.body.size != 0, Return: back}, out)
 	if err != nil {
 		return err
 	}

@@ -72,7 +72,7 @@ func (p *protocol) Serve(w http.ResponseWriter, r *http.Request, x *gate.Exchang
 		v.readCall(r.Context())
 		h = x.Judge(v.j.statement)
 	}
-	ask := gate.Request{Sent: v.j.sent, Return: back, Rows: true}
+	ask := gate.Request{Sent: v.j.sent, Return: back, Rows: true, Unseen: v.all != http.NoBody && (v.body == nil || !v.body.Whole)}
 	if v.body != nil {
 		ask.Exact = v.body.Held
 	}

@@ -81,6 +81,12 @@ func (r rules) Decide(st *access.Statement, _ *access.Input) access.Verdict {
 	return v
 }
 
+// ReadsBody implements gate.BodyReader: an approval is for a body.
+func (r rules) ReadsBody(st *access.Statement) bool {
+	v, _ := r.Static(st)
+	return v.Effect == access.Approve
+}
+
 // Masks implements gate.Rules.
 func (rules) Masks() access.Masks { return nil }
 

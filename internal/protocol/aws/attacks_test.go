@@ -278,3 +278,33 @@ func TestAttackByReplicas(t *testing.T) {
 		t.Error("a masked table is replicated")
 	}
 }
+
+// TestAttackByForgedKeys: a parameter that an operation does not have makes no condition hold.
+func TestAttackByForgedKeys(t *testing.T) {
+	const key = `"KeyId":"1","EncryptionContext":{"app":"mine"},"EncryptionAlgorithm":"SYMMETRIC_DEFAULT"`
+	for _, c := range []struct {
+		service, target, body, key string
+		there                      bool
+	}{
+		{"kms", "TrentService.Decrypt", "{" + key + "}", "kms:EncryptionContext:app", true},
+		{"kms", "TrentService.Decrypt", "{" + key + "}", "kms:EncryptionAlgorithm", true},
+		{"kms", "TrentService.ScheduleKeyDeletion", "{" + key + "}", "kms:EncryptionContext:app", false},
+		{"kms", "TrentService.ScheduleKeyDeletion", "{" + key + "}", "kms:EncryptionContextKeys", false},
+		{"kms", "TrentService.ReEncrypt", "{" + key + "}", "kms:EncryptionContext:app", false},
+		{"kms", "TrentService.ScheduleKeyDeletion", "{" + key + "}", "kms:EncryptionAlgorithm", false},
+		{"secretsmanager", "secretsmanager.GetSecretValue", `{"SecretId":"a","VersionStage":"x"}`, "secretsmanager:VersionStage", true},
+		{"secretsmanager", "secretsmanager.DeleteSecret", `{"SecretId":"a","VersionStage":"x"}`, "secretsmanager:VersionStage", false},
+		{"dynamodb", "DynamoDB_20120810.Query", `{"TableName":"orders","Select":"COUNT"}`, "dynamodb:Select", true},
+		{"dynamodb", "DynamoDB_20120810.GetItem", `{"TableName":"orders","Select":"COUNT","Key":{}}`, "dynamodb:Select", false},
+		{"ssm", "AmazonSSM.GetParameter", `{"Name":"a","Recursive":false}`, "ssm:Recursive", false},
+	} {
+		call, err := askJSON(t, c.service, c.target, c.body)
+		if err != nil {
+			t.Errorf("%s: %v", c.target, err)
+			continue
+		}
+		if _, there := call.keys[c.key]; there != c.there {
+			t.Errorf("%s: %s is there: %v", c.target, c.key, there)
+		}
+	}
+}

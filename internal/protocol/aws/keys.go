@@ -59,7 +59,32 @@ func (c *call) conditions() map[string]any {
 			k["events:detail-type"] = anys(s)
 		}
 	}
+	c.only(k)
 	return k
+}
+
+// keysOf are the operations that condition keys are of. To others the parameter is a word that they do not look at, and IAM has no key.
+var keysOf = map[string]string{
+	"dynamodb:Select": "Query Scan", "dynamodb:ReturnValues": "PutItem UpdateItem DeleteItem",
+	"secretsmanager:VersionStage": "GetSecretValue UpdateSecretVersionStage", "secretsmanager:VersionId": "GetSecretValue",
+	"kms:EncryptionAlgorithm": "Encrypt Decrypt", "kms:SigningAlgorithm": "Sign Verify",
+	"sns:Protocol": "Subscribe", "sns:Endpoint": "Subscribe",
+	"sts:ExternalId": "AssumeRole", "sts:RoleSessionName": "AssumeRole AssumeRoleWithWebIdentity",
+	"ssm:Recursive": "GetParametersByPath", "ssm:Overwrite": "PutParameter",
+	"events:source": "PutEvents", "events:detail-type": "PutEvents",
+}
+
+// only leaves the keys that the operation has.
+func (c *call) only(k map[string]any) {
+	for name, operations := range keysOf {
+		if !slices.Contains(strings.Fields(operations), c.operation.name) {
+			delete(k, name)
+		}
+	}
+	const sealed = "Encrypt Decrypt GenerateDataKey GenerateDataKeyWithoutPlaintext GenerateDataKeyPair GenerateDataKeyPairWithoutPlaintext"
+	if !slices.Contains(strings.Fields(sealed), c.operation.name) {
+		maps.DeleteFunc(k, func(name string, _ any) bool { return strings.HasPrefix(name, "kms:EncryptionContext") })
+	}
 }
 
 // copyKeys copies parameters under IAM's names, in pairs.

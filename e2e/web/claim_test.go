@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"gatehouse/e2e/gateway"
 )
@@ -92,6 +93,38 @@ func TestTokenBesideAnother(t *testing.T) {
 		last := got()[len(got())-1]
 		if resp.StatusCode != http.StatusOK || last.Header.Get("Authorization") != c.want || last.Header.Get(c.name) != "" {
 			t.Errorf("%s %s: %s, the backend got %v", c.path, c.name, resp.Status, last.Header)
+		}
+	}
+}
+
+// TestCredentialInParts: a backend that repeats its credential cannot be asked for it piece by piece.
+func TestCredentialInParts(t *testing.T) {
+	got := backend(t, func(w http.ResponseWriter, r *http.Request) {
+		http.ServeContent(w, r, "debug.txt", time.Time{}, strings.NewReader("key: "+r.Header.Get("Authorization")))
+	})
+	for _, part := range []string{"bytes=0-15", "bytes=12-18,19-25", "bytes=-9"} {
+		a := call(t, client(t), token(t, "fn:reader"), http.MethodGet, "/v1/debug", "", "Range", part, "If-Range", `"x"`)
+		if a.StatusCode != http.StatusOK || strings.Contains(a.body, credential[:12]) {
+			t.Errorf("%s: %d %s", part, a.StatusCode, a.body)
+		}
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+shared.gw.Listener["http"]+"/c/open/debug", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token(t, "fn:reader"))
+	r.Header.Set("Range", "bytes=0-2")
+	resp, err := client(t).Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusPartialContent {
+		t.Errorf("without a credential: %s", resp.Status)
+	}
+	for _, r := range got()[:3] {
+		if r.Header.Get("Range") != "" || r.Header.Get("If-Range") != "" {
+			t.Errorf("the backend was asked for %v", r.Header)
 		}
 	}
 }

@@ -306,7 +306,7 @@ func TestWithoutBody(t *testing.T) {
 			}
 		}
 		r := start(t, c, http.MethodGet, on(connection, path), nil, "Range", "bytes=2-4")
-		if b, _ := io.ReadAll(r.Body); r.StatusCode != http.StatusPartialContent || string(b) != "234" || r.Header.Get("Content-Range") != "bytes 2-4/10" || r.ContentLength != 3 {
+		if b, _ := io.ReadAll(r.Body); r.StatusCode != http.StatusOK || string(b) != "0123456789" || r.ContentLength != 10 { // these connections have a credential
 			t.Errorf("range: %d %q %v", r.StatusCode, b, r.Header)
 		}
 	})

@@ -177,6 +177,8 @@ func (v *visit) outgoing() (gate.Outgoing, error) {
 	introduce(out.Header, v.forwarding(), fixed)
 	if v.e.inject.how.As != "none" {
 		out.Header.Set("Accept-Encoding", "identity") // the credential can be found in what can be read
+		out.Header.Del("Range")                       // and not in what comes in parts that the client chooses
+		out.Header.Del("If-Range")
 		if v.call != nil {
 			out.Header.Set("Grpc-Accept-Encoding", "identity")
 		}

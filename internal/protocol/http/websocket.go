@@ -37,6 +37,9 @@ type socket struct {
 	mu    sync.Mutex
 	code  int  // the first that was said; 0 where none was
 	ended bool // by the gateway
+
+	ending sync.Mutex // held while a timer ends the connection
+	over   bool       // both sides are done
 }
 
 // side is one way.
@@ -132,10 +135,11 @@ func (s *socket) run(ctx context.Context) {
 	s.grace = time.AfterFunc(time.Hour, s.cut)
 	s.grace.Stop()
 	defer s.grace.Stop()
-	s.timer = time.AfterFunc(idle, func() { s.end(websocket.CodeGoingAway, "nobody said anything for too long") })
+	s.timer = time.AfterFunc(idle, s.unlessOver(func() { s.end(websocket.CodeGoingAway, "nobody said anything for too long") }))
 	defer s.timer.Stop()
-	stop := context.AfterFunc(ctx, func() { s.fail(context.Cause(ctx)) })
+	stop := context.AfterFunc(ctx, s.unlessOver(func() { s.fail(context.Cause(ctx)) }))
 	defer stop()
+	defer s.finish()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -143,6 +147,23 @@ func (s *socket) run(ctx context.Context) {
 	}()
 	s.relay(&s.client, &s.back)
 	<-done
+}
+
+// unlessOver returns what a timer may call at any time: nothing happens once both sides are done, and nobody goes on while it does.
+func (s *socket) unlessOver(f func()) func() {
+	return func() {
+		s.ending.Lock()
+		defer s.ending.Unlock()
+		if !s.over {
+			f()
+		}
+	}
+}
+
+func (s *socket) finish() {
+	s.ending.Lock()
+	defer s.ending.Unlock()
+	s.over = true
 }
 
 // relay passes what one side says to the other, up to its goodbye.

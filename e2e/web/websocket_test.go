@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 )
@@ -88,7 +89,7 @@ func TestSocket(t *testing.T) {
 	if err := c.Close(websocket.StatusNormalClosure, "bye"); err != nil {
 		t.Error(err)
 	}
-	r := <-reached
+	r := arrived(t, reached)
 	for name, values := range r.Header {
 		if strings.Contains(strings.Join(values, " "), streaming.token) || name == "Sec-Websocket-Extensions" {
 			t.Errorf("the backend got %s: %v", name, values)
@@ -317,8 +318,20 @@ ws.onclose = (e) => { console.log(e.code); process.exit(0); };`, strings.Replace
 		if err != nil || string(out) != strings.Trim(offer, `"`)+" hello\n1000\n" {
 			t.Errorf("%s %v", out, err)
 		}
-		if p := (<-reached).Header.Get("Sec-Websocket-Protocol"); p != "" && p != "chat" {
+		if p := arrived(t, reached).Header.Get("Sec-Websocket-Protocol"); p != "" && p != "chat" {
 			t.Errorf("the backend was offered %q", p)
 		}
+	}
+}
+
+// arrived is the next request that a talker was sent.
+func arrived(t *testing.T, reached <-chan *http.Request) *http.Request {
+	t.Helper()
+	select {
+	case r := <-reached:
+		return r
+	case <-time.After(30 * time.Second):
+		t.Fatal("no request reached the backend")
+		return nil
 	}
 }

@@ -52,9 +52,7 @@ func startGateway(ctx context.Context, w *world) error {
 	if w.gateway, err = gateway.Start(ctx, o); err != nil {
 		return err
 	}
-	for _, address := range w.gateway.Listener {
-		w.listener = address
-	}
+	w.listener = w.gateway.Listener["postgres"]
 	if text, err := os.ReadFile(w.gateway.OutFile); err == nil {
 		w.output(string(text))
 	}

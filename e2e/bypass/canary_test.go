@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"slices"
 	"strings"
+	"testing"
 )
 
 // canaries are the words of the masked values, each long and odd enough to be nowhere by chance.
@@ -23,10 +24,29 @@ func spellings(word string) [][]byte {
 		[]byte(hex.EncodeToString([]byte(word))), []byte(strings.ToUpper(hex.EncodeToString([]byte(word)))), wide}
 	for shift := range 3 {
 		encoded := base64.StdEncoding.EncodeToString(append(make([]byte, shift), word...))
-		inner := encoded[(shift*8+5)/6 : len(encoded)-4] // without the letters that mix with what stands beside
+		inner := encoded[(shift*8+5)/6 : (shift+len(word))*8/6] // without the letters that mix with what stands beside
 		all = append(all, []byte(inner), []byte(strings.NewReplacer("+", "-", "/", "_").Replace(inner)))
 	}
 	return all
+}
+
+// TestSpellings: each form is found where the word is, and is too long to be in a session's random bytes by chance.
+func TestSpellings(t *testing.T) {
+	for _, v := range []values{left, right} {
+		for _, word := range v.canaries() {
+			for _, form := range spellings(word) {
+				if len(form) < 5 {
+					t.Errorf("%s is looked for as %q", word, form)
+				}
+			}
+			for before := range 3 {
+				text := base64.StdEncoding.EncodeToString([]byte("\xff\xfe\xfd"[:before] + word + "\xfc\xfb\xfa"))
+				if !slices.ContainsFunc(spellings(word), func(form []byte) bool { return strings.Contains(text, string(form)) }) {
+					t.Errorf("%s is not found in %s", word, text)
+				}
+			}
+		}
+	}
 }
 
 // leaked returns the canary that is in what a session received, though the client has not sent it.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -149,5 +150,16 @@ func TestKeysRotate(t *testing.T) {
 	t.Cleanup(again.Stop)
 	if out, code := psql(t, again, token(t, again, "fn:reader"), "-c", read); code != 0 {
 		t.Errorf("after a restart on rotated keys: %s\n%s", out, tail(again))
+	}
+}
+
+// TestPortInUse: a start that finds a port taken says what to type instead, and that works.
+func TestPortInUse(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, shared.binary, "serve", "--state", filepath.Join(t.TempDir(), "state"), "--api", "127.0.0.1:0",
+		"--listen", "postgres="+shared.gw.Listener["postgres"]).CombinedOutput()
+	if want := "--api 127.0.0.1:0 --listen postgres=127.0.0.1:0"; err == nil || ctx.Err() != nil || !strings.Contains(string(out), want) {
+		t.Errorf("%v, without %q: %s", err, want, out)
 	}
 }

@@ -360,7 +360,11 @@ func (o apiOperations) probe(ctx context.Context, c *access.Connection) (message
 	return out, nil
 }
 
+// tlsWord says how the gateway speaks TLS to a connection's backend. An address that is a URL says itself whether it does.
 func tlsWord(c *access.Connection) string {
+	if strings.HasPrefix(c.Address, "http:") {
+		return "disable"
+	}
 	if c.TLS.Mode == "" {
 		return "verify-full"
 	}

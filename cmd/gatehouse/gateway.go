@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -176,7 +177,7 @@ func (g *gateway) listen(ctx context.Context) error {
 	}
 	socket, err := listen.Open(ctx, listen.Options{Address: g.config.API.Address, Log: g.log})
 	if err != nil {
-		return err
+		return g.elsewhere(err)
 	}
 	g.apiSocket = tls.NewListener(socket.Listener, cert.TLS())
 	return nil
@@ -197,11 +198,25 @@ func (g *gateway) listenOne(ctx context.Context, l config.Listener, own *listen.
 	}
 	socket, err := listen.Open(ctx, listen.Options{Address: l.Address, Plaintext: l.Plaintext, Trusted: trusted, Log: g.log})
 	if err != nil {
-		return err
+		return g.elsewhere(err)
 	}
 	g.listeners = append(g.listeners, listener{Listener: socket, protocol: p,
 		hello: wire.Hello{TLS: cert.TLS(), Plaintext: l.Plaintext, Limits: g.limits(), Domain: l.Domain}})
 	return nil
+}
+
+// elsewhere adds to a socket that cannot be had how to take free ports. All of them are named: where one is taken, others often
+// are, and --listen replaces every listener that there is.
+func (g *gateway) elsewhere(err error) error {
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return err
+	}
+	free := "--api 127.0.0.1:0"
+	for _, l := range g.config.Listeners {
+		free += " --listen " + l.Protocol + "=127.0.0.1:0"
+	}
+	say, _ := fault.Say(err)
+	return &fault.Error{Op: "main.listen", Kind: fault.Unavailable, Err: err, Say: say, Hint: "Free ports are taken with " + free}
 }
 
 func prefixes(p *config.Proxy) ([]netip.Prefix, error) {

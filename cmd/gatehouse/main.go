@@ -46,8 +46,16 @@ func deps() cli.Deps {
 		Documents: cli.Documents{
 			Parse: parse, Render: config.Marshal, Schema: config.Schema(), Guardrails: guardrails(protocols), Formats: formats(protocols),
 		},
-		Gateway: cli.Gateway{Serve: serve, Dev: dev, Mint: mint, Verify: verifyLog, Restore: restore},
+		Gateway: cli.Gateway{Protocols: protocolNames(protocols), Serve: serve, Dev: dev, Mint: mint, Verify: verifyLog, Restore: restore},
 	}
+}
+
+func protocolNames(protocols []wire.Protocol) []string {
+	names := make([]string, len(protocols))
+	for i, p := range protocols {
+		names[i] = p.Name
+	}
+	return names
 }
 
 // guardrails are the policies that ship with the protocols.

@@ -146,7 +146,7 @@ func chooseIssuer(docs []access.Document, wanted string) (*access.Issuer, error)
 	for i, f := range found {
 		names[i] = f.Name
 	}
-	return nil, fault.New(fault.Malformed, "api.chooseIssuer", "say which issuer the principal comes from: %s", strings.Join(names, " or "))
+	return nil, fault.New(fault.Malformed, "api.chooseIssuer", "say which issuer (--issuer) the principal comes from: %s", strings.Join(names, " or "))
 }
 
 // integers turns whole JSON numbers into int64, as identity decodes claims.

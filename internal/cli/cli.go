@@ -69,6 +69,8 @@ type Source struct {
 // Gateway are the functions that run the gateway or work on its files without it. They return when the work is done or
 // ctx ends.
 type Gateway struct {
+	Protocols []string // the names of those that it can listen for
+
 	Serve   func(ctx context.Context, o ServeOptions) error
 	Dev     func(ctx context.Context, o ServeOptions) error
 	Mint    func(ctx context.Context, o MintOptions) (access.Secret, error)

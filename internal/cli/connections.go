@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"strconv"
@@ -109,7 +110,26 @@ the value. No command and no API ever gives it back; a connection uses it throug
 			a.printf("deleted %s\n", visible(given[0]))
 			return nil
 		}})
+	set.ValidArgsFunction, forget.ValidArgsFunction = a.completeSecrets, a.completeSecrets
 	return group("secrets", "Backend credentials in the vault", "", set, list, forget)
+}
+
+// completeSecrets completes the name of a secret that there is.
+func (a *app) completeSecrets(c *cobra.Command, given []string, _ string) ([]string, cobra.ShellCompDirective) {
+	cl, err := a.connect()
+	if len(given) > 0 || err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	ctx, cancel := context.WithTimeout(c.Context(), completionTimeout)
+	defer cancel()
+	names, err := cl.Secrets(ctx)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	for i, n := range names {
+		names[i] = visible(n)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 func (a *app) readSecret(file string) (access.Secret, error) {

@@ -164,6 +164,7 @@ note on standard error says so; it is never less strict. As anywhere, what no st
 	f.StringVar(&connection, "connection", "", "the Policy is about this connection alone; without it, about every one that the language is about")
 	form(c, &output, asYAML, asJSON)
 	a.completeFormats(c, false)
+	a.completeNames(c, "connection", access.KindConnection)
 	return c
 }
 

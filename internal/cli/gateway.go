@@ -23,11 +23,17 @@ type serveFlags struct {
 	readyFD int
 }
 
-func (f *serveFlags) register(c *cobra.Command) {
+func (f *serveFlags) register(c *cobra.Command, protocols []string) {
 	c.Flags().StringVar(&f.config, "config", "", "configuration `file` (default: none is needed)")
 	c.Flags().StringVar(&f.api, "api", "", "`address` of the control API; port 0 takes a free one")
 	c.Flags().StringArrayVar(&f.listen, "listen", nil, "listen as `PROTOCOL=HOST:PORT`; may be repeated, and replaces the configured ones")
 	c.Flags().IntVar(&f.readyFD, "ready-fd", 0, "write the addresses as one line of JSON to this file descriptor once the gateway listens")
+	words := make([]string, len(protocols))
+	for i, p := range protocols {
+		words[i] = p + "=127.0.0.1:"
+	}
+	_ = c.RegisterFlagCompletionFunc("listen", cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace))
+	_ = c.RegisterFlagCompletionFunc("api", cobra.FixedCompletions([]string{"127.0.0.1:"}, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace))
 }
 
 func (f *serveFlags) options(state string) (ServeOptions, error) {
@@ -63,7 +69,7 @@ func (a *app) serve() *cobra.Command {
 SIGHUP reads certificates and secrets from their files again. Logs are JSON on stderr.
 
 No configuration is needed: without one, state, keys, certificates and the audit log are made in the state directory.`,
-		Example: "  gatehouse serve\n  gatehouse serve --config /etc/gatehouse.yaml --state /var/lib/gatehouse",
+		Example: "  gatehouse serve\n  gatehouse serve --api 127.0.0.1:0 --listen http=127.0.0.1:8080\n  gatehouse serve --config /etc/gatehouse.yaml --state /var/lib/gatehouse",
 		RunE: func(c *cobra.Command, _ []string) error {
 			o, err := f.options(a.state)
 			if err != nil {
@@ -71,7 +77,7 @@ No configuration is needed: without one, state, keys, certificates and the audit
 			}
 			return a.Gateway.Serve(c.Context(), o)
 		}}
-	f.register(c)
+	f.register(c, a.Gateway.Protocols)
 	return c
 }
 
@@ -94,7 +100,7 @@ read the state directory can mint any token.`,
 			}
 			return a.Gateway.Dev(c.Context(), o)
 		}}
-	f.register(c)
+	f.register(c, a.Gateway.Protocols)
 	c.AddCommand(a.devToken())
 	return c
 }

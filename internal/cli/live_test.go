@@ -65,10 +65,15 @@ func TestWatchShowsApprovalsAsTheyCome(t *testing.T) {
 
 func TestCompletion(t *testing.T) {
 	_, d := running(t)
+	d.In = strings.NewReader("words")
+	if code := cli.Run(t.Context(), d, []string{"secrets", "set", "orders-password"}); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
 	for line, want := range map[string]string{
 		"get ": "policy", "get policy ": "refunds", "delete connection ": "orders-db", "connections test ": "orders-db",
 		"approvals approve ": "k7mq-2vxa", "sessions replay ": "s-5f2c", "keys rotate ": "signing", "policy test --connection ": "orders-db",
-		"get roles -o ": "yaml",
+		"get roles -o ": "yaml", "policy test --issuer ": "dev", "policy test --expect ": "approve", "policy import --connection ": "orders-db",
+		"sessions list --connection ": "orders-db", "secrets set ": "orders-password", "serve --listen ": "mem=", "dev --api ": "127.0.0.1:",
 	} {
 		var out bytes.Buffer
 		d.Out, d.Err = &out, io.Discard

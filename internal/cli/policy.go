@@ -34,7 +34,7 @@ by which policies, and where the connection's protocol would refuse by itself wh
 together in one message. It is judged as in a fresh session. Nothing is sent to the backend on the statement's behalf. The exit code is 0 whatever the verdict, unless --expect is given.`,
 		Example: `  gatehouse policy test --connection orders-db --statement 'delete from payments' --subject refund-fn --claim team=refunds
   gatehouse policy test --connection orders-db --statement - --principal-token-file token.txt --expect deny < query.sql
-  gatehouse policy test --connection billing --statement 'DELETE /v1/invoices/42' --subject refund-fn`,
+  gatehouse policy test --connection billing --statement 'DELETE /v1/invoices/42' --subject refund-fn --issuer dev`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if c.Flags().Changed("rows") {
 				q.EstimatedRows = &q.rows
@@ -73,14 +73,20 @@ together in one message. It is judged as in a fresh session. Nothing is sent to 
 	f.StringVar(&q.expect, "expect", "", "exit 1 unless the verdict is `allow, deny or approve`")
 	form(test, &output, asTable, asJSON)
 	a.completeNames(test, "connection", access.KindConnection)
+	a.completeNames(test, "issuer", access.KindIssuer)
+	_ = test.RegisterFlagCompletionFunc("expect", cobra.FixedCompletions(verdicts(), cobra.ShellCompDirectiveNoFileComp))
 	return group("policy", "Ask what policies decide, and make them of what was done", "", test, a.exportPolicy(), a.importPolicy())
 }
 
+// verdicts are what --expect takes.
+func verdicts() []string { return []string{"allow", "deny", "approve"} }
+
+// completeQuestion checks the flags, and reads what they name.
 func (a *app) completeQuestion(q *question) error {
 	if q.Connection == "" || q.Statement == "" {
 		return usagef("--connection and --statement are needed")
 	}
-	if q.expect != "" && !slices.Contains([]string{"allow", "deny", "approve"}, q.expect) {
+	if q.expect != "" && !slices.Contains(verdicts(), q.expect) {
 		return usagef("--expect %s is not one of allow, deny, approve", q.expect)
 	}
 	if q.Statement == "-" {

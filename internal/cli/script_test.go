@@ -36,7 +36,7 @@ func deps() cli.Deps {
 		Documents: cli.Documents{Parse: parse, Render: config.Marshal, Schema: config.Schema(), Guardrails: []cli.Guardrail{
 			{Name: "still", Document: []byte("# why\nkind: Policy\nname: still\ndescription: Nothing moves\nstatements:\n  - effect: deny\n    actions: [\"postgres:*\"]\n    resources: [\"*\"]\n")}},
 			Formats: []cli.Format{{Name: "upper", Import: shouted}}},
-		Gateway: cli.Gateway{Serve: run("serve"), Dev: run("dev"), Mint: mint, Verify: verify, Restore: restore},
+		Gateway: cli.Gateway{Protocols: []string{"mem"}, Serve: run("serve"), Dev: run("dev"), Mint: mint, Verify: verify, Restore: restore},
 	}
 }
 

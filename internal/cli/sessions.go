@@ -47,6 +47,7 @@ func (a *app) listSessions() *cobra.Command {
 	f.DurationVar(&since, "since", 0, "only sessions that opened within this time, such as 24h")
 	f.IntVar(&limit, "limit", 50, "at most this many, up to 1000")
 	form(c, &output, asTable, asJSON)
+	a.completeNames(c, "connection", access.KindConnection)
 	return c
 }
 

@@ -62,6 +62,15 @@ func (l Lease) Open(ctx context.Context, login Login) (*Backend, error) {
 	return l.open(ctx, login, secret)
 }
 
+// Credential lets check look at the credential. For `connections test`, where a connection has no one backend to log in to.
+func (l Lease) Credential(ctx context.Context, check func(Credential) error) error {
+	secret, err := l.svc.Vault.Lease(ctx, l.conn.Credential)
+	if err != nil {
+		return err
+	}
+	return check(Credential{User: l.conn.Credential.User, Password: secret})
+}
+
 // Take leases a backend from the connection's pool for owner: an idle one, or one that is opened now. Where all are in
 // use it waits for its turn. What another owner left (see Backend.Owner) must be reset before it is used.
 func (l Lease) Take(ctx context.Context, owner string, login Login) (*Backend, error) {

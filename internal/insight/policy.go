@@ -51,8 +51,8 @@ func (c *Collector) notes() []string {
 	if !c.q.Since.IsZero() {
 		since = day(c.q.Since)
 	}
-	out := []string{fmt.Sprintf("It rests on %d actions in %d sessions since %s: what the role did not do in that time is not in it.",
-		c.counts.Actions, c.counts.Sessions, since),
+	out := []string{fmt.Sprintf("It rests on %s in %s since %s: what the role did not do in that time is not in it.",
+		counted(c.counts.Actions, "action"), counted(c.counts.Sessions, "session"), since),
 		"Conditions, masks and denials are not inferred, and columns and attributes not told apart: what was seen is on whole resources."}
 	if n := c.counts.OtherRoles; n > 0 {
 		out = append(out, fmt.Sprintf("%d of the sessions held other roles too: some of what they did may be theirs.", n))
@@ -98,9 +98,17 @@ func (c *Collector) refusals() []string {
 		if i == maxNamed {
 			return append(out, fmt.Sprintf("Refused: %d other actions on resources.", len(pairs)-i))
 		}
-		out = append(out, fmt.Sprintf("Refused %d times: %s on %s.", c.refused[p], ascii(p.action), ascii(p.resource)))
+		out = append(out, fmt.Sprintf("Refused %s: %s on %s.", counted(c.refused[p], "time"), ascii(p.action), ascii(p.resource)))
 	}
 	return out
+}
+
+// counted is a number of things.
+func counted(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
 }
 
 // ascii makes a name that a client chose safe for comments and terminals.

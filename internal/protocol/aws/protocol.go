@@ -126,12 +126,21 @@ func where(r *http.Request, domain string) (connection, target, bucket string, e
 	return connection, target, bucket, err
 }
 
-// test has nothing to try: an account is reached with a call, which may cost or do something.
+// test looks whether the gateway has what it signs with. It makes no call: one may cost or do something.
 func test(ctx context.Context, l gate.Lease) error {
 	if _, err := access.ParseEndpoint(l.Connection().Address); err != nil {
 		return fault.Wrap(fault.Malformed, "aws.test", err, "the address of connection %s cannot be read", l.Connection().Name)
 	}
-	return ctx.Err()
+	if r := l.Connection().AWS; r != nil && r.AssumeRole != nil && r.AssumeRole.TokenFile != "" {
+		if _, err := readToken(r.AssumeRole.TokenFile); err != nil {
+			return fault.Wrap(fault.Unavailable, "aws.test", err, "the web identity token of connection %s cannot be read", l.Connection().Name)
+		}
+		return nil
+	}
+	return l.Credential(ctx, func(c gate.Credential) error {
+		_, err := static(c)
+		return err
+	})
 }
 
 // explain reads calls for `policy test`, one a line: SERVICE METHOD TARGET, then a body in JSON.
@@ -175,6 +184,10 @@ func (p *protocol) explained(conn *access.Connection, line string) (*call, error
 		}
 	} else {
 		method, target, _ := strings.Cut(body, " ")
+		if !strings.HasPrefix(target, "/") {
+			return nil, &fault.Error{Op: "aws.explained", Kind: fault.Malformed, Say: "the line is no call",
+				Hint: `Write calls one a line: dynamodb:GetItem {"TableName": "orders"}, or s3 GET /reports/a.json`}
+		}
 		target, body, _ = strings.Cut(target, " ")
 		h.Method = method
 		h.Path, h.Query, _ = strings.Cut(target, "?")

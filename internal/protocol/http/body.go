@@ -72,11 +72,11 @@ func readForm(body []byte) (*document, error) {
 		name, value, _ := strings.Cut(part, "=")
 		n, err := decodeQuery(name)
 		if err != nil {
-			return nil, err
+			return nil, noForm(err)
 		}
 		v, err := decodeQuery(value)
 		if err != nil {
-			return nil, err
+			return nil, noForm(err)
 		}
 		add(m, n, v)
 		names = append(names, nameOnly(n))
@@ -87,6 +87,13 @@ func readForm(body []byte) (*document, error) {
 	slices.Sort(names)
 	d.value, d.shape = m, strings.Join(slices.Compact(names), "&")
 	return d, nil
+}
+
+// noForm is for a body that is called a form and is none. Some clients call whatever they send a form, JSON most of all.
+func noForm(why error) error {
+	return &fault.Error{Op: "http.readForm", Kind: fault.Malformed, Err: why,
+		Say:  "refused: the body is no form that every reader reads alike, though its Content-Type says that it is one",
+		Hint: "If it is JSON, send it with Content-Type: application/json."}
 }
 
 func (d *document) literal(s access.Span, name string) {

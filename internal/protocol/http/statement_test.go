@@ -222,3 +222,11 @@ func FuzzJSON(f *testing.F) {
 		}
 	})
 }
+
+// TestBodyThatIsNoForm: what a client sends with another type than it has is refused in words that say so.
+func TestBodyThatIsNoForm(t *testing.T) {
+	_, err := billing(t).understand(request(t, "POST", "/v1/refunds", `{"amount": 5}`, "Content-Type", "application/x-www-form-urlencoded"))
+	if say, hint := fault.Say(err); fault.KindOf(err) != fault.Malformed || !strings.Contains(say, "no form") || !strings.Contains(hint, "application/json") {
+		t.Errorf("%v, %q", err, hint)
+	}
+}

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -88,10 +89,13 @@ func Accepted(w http.ResponseWriter, r *http.Request, a access.Approval) {
 }
 
 func write(w http.ResponseWriter, p Problem) {
-	body, err := json.Marshal(p)
-	if err != nil {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // it is no HTML, and people read it
+	if e.Encode(p) != nil {
 		return // a struct of strings and a number always marshals
 	}
+	body := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))

@@ -176,6 +176,7 @@ type addition struct {
 // additions returns what is added to connections, and reports what cannot be. What is added is never implied.
 func (c *compiler) additions(d Documents, list []Vocabulary) map[string]addition {
 	all := map[string]addition{}
+	taken := prefixesOf(list)
 	for _, doc := range d.Connections {
 		if len(d.Names[doc.Name]) == 0 {
 			continue
@@ -183,21 +184,38 @@ func (c *compiler) additions(d Documents, list []Vocabulary) map[string]addition
 		a := addition{typ: doc.Type}
 		for _, n := range d.Names[doc.Name] {
 			say := checkName(n.Name)
+			prefix, _, _ := strings.Cut(n.Name, ":")
 			switch {
 			case say != "":
 			case strings.HasSuffix(n.Name, verbOpaque) || strings.HasSuffix(n.Name, verbConnect):
 				say = fmt.Sprintf("%q has a meaning of its own, and cannot be added", n.Name)
-			case slices.ContainsFunc(list, func(v Vocabulary) bool {
-				return v.Type == doc.Type && slices.ContainsFunc(v.Actions, func(t ActionName) bool { return t.Name == n.Name })
-			}):
-				say = fmt.Sprintf("%q is an action of the connection's type, and cannot be added", n.Name)
+			case taken[prefix]:
+				say = fmt.Sprintf("%q could be taken for an action of a type: give the connection another name", n.Name)
 			default:
 				a.names = append(a.names, n.Name)
+				continue
+			}
+			if c.stored { // a type that came later must not stand in the way of everybody else
+				c.closed[doc.Name] = "an action of the attached document: " + say
 				continue
 			}
 			c.on(doc).add("", "an action of the attached document: %s", say)
 		}
 		all[doc.Name] = a
+	}
+	return all
+}
+
+// prefixesOf is what stands before the colon in the actions of types: a pattern that is meant for these must not bind what a document adds,
+// nor the other way round.
+func prefixesOf(list []Vocabulary) map[string]bool {
+	all := map[string]bool{}
+	for _, t := range list {
+		all[t.Type] = true
+		for _, a := range t.Actions {
+			prefix, _, _ := strings.Cut(a.Name, ":")
+			all[prefix] = true
+		}
 	}
 	return all
 }

@@ -146,7 +146,7 @@ func TestAddedNamesAreChecked(t *testing.T) {
 	for name, say := range map[string]string{
 		"": "two parts", "CreateRefund": "two parts", "a:*": "asterisk", "a:b c": "signs", "a:é": "signs", "a:\n": "signs", ":x": "two parts",
 		"x::": "two parts", strings.Repeat("a", 300) + ":b": "longer", "billing:Opaque": "meaning of its own", "other:Connect": "meaning of its own",
-		"mq:Publish": "the connection's type",
+		"mq:Publish": "an action of a type", "db:CreateRefund": "another name", "kv:New": "an action of a type",
 	} {
 		d := clouds(map[string][]policy.ActionName{"billing": {{Name: name}}}, allow("db:Select", "*"))
 		_, err := policy.Compile(d, cloud(), 1)
@@ -155,11 +155,16 @@ func TestAddedNamesAreChecked(t *testing.T) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
+	d := clouds(map[string][]policy.ActionName{"billing": {{Name: "db:CreateRefund"}}}, allow("db:Select", "*"))
+	d.Stored = true // a type that came after the document
+	if s, err := policy.Compile(d, cloud(), 1); err != nil || !strings.Contains(s.Closed()["billing"], "another name") {
+		t.Errorf("stored: %v", err)
+	}
 	_, err := policy.Compile(clouds(refunds(), allow("billing:CreateRefnd", "*")), cloud(), 1)
 	if err == nil || !strings.Contains(err.Error(), "did you mean billing:CreateRefund?") {
 		t.Error(err)
 	}
-	d := clouds(refunds(), allow("db:Select", "*"))
+	d = clouds(refunds(), allow("db:Select", "*"))
 	d.Connections[4].Type = "nope"
 	if _, err := policy.Compile(d, cloud(), 1); err == nil || !strings.Contains(err.Error(), "unknown connection type") {
 		t.Error(err)

@@ -46,7 +46,11 @@ func (v *visit) forwarding() forwarding {
 }
 
 // here is the path of the connection as this client reaches it; "" where a host names it.
-func (v *visit) here() string { return strings.TrimSuffix(v.r.RequestURI, v.raw) }
+func (v *visit) here() string {
+	path, _, _ := strings.Cut(v.r.RequestURI, "?") // /c/name?query has no slash that both would end in
+	rest, _, _ := strings.Cut(v.raw, "?")
+	return strings.TrimSuffix(path, rest)
+}
 
 // origins is what references in the answer are rewritten by.
 func (v *visit) origins() origins { return origins{v.base.URL(), v.base.Base, v.here()} }

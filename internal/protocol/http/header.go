@@ -49,8 +49,11 @@ func checkHeaders(h http.Header) error {
 		lines += len(values)
 		for _, v := range values {
 			size += len(name) + len(v)
-			if !writable(v) {
+			switch {
+			case !writable(v):
 				return refused("a header holds a control character")
+			case v != textproto.TrimString(v): // HTTP/2 carries what HTTP/1.1 leaves away (RFC 9113, section 8.2.1)
+				return refused("the value of a header begins or ends with a space")
 			}
 		}
 		if len(values) > 1 && single(name) {
@@ -105,7 +108,7 @@ func plainName(name string) bool {
 func single(name string) bool {
 	switch name {
 	case "Authorization", "Content-Disposition", "Content-Encoding", "Content-Length", "Content-Location", "Content-Range", "Content-Type",
-		"Date", "Expect", "From", "Host", "If-Modified-Since", "If-Range", "If-Unmodified-Since", "Idempotency-Key", "Max-Forwards",
+		"Date", "Expect", "From", "Grpc-Encoding", "Grpc-Timeout", "Host", "If-Modified-Since", "If-Range", "If-Unmodified-Since", "Idempotency-Key", "Max-Forwards",
 		"Origin", "Proxy-Authorization", "Range", "Referer", "Upgrade", "User-Agent":
 		return true
 	}

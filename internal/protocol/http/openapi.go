@@ -203,8 +203,13 @@ func (o *openapi) operation(a asked, doc *document) (*operation, error) {
 		return nil, refused("the document of this connection has no operation for this path")
 	}
 	op := o.ops[found.order][a.method]
-	if op == nil {
+	switch {
+	case a.target.slash != found.slash: // servers that tell the two apart have something else there
+		return nil, refused("the document of this connection has no operation for this path: it differs in the slash at its end")
+	case op == nil:
 		return nil, refused("the document of this connection has no operation %s for this path", a.method)
+	case !o.paths.clear(a.target.names, found):
+		return nil, refused("this path is that of two operations of the connection's document, and servers differ in which they take")
 	}
 	return op, op.validate(a, doc, found, values)
 }

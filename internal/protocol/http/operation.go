@@ -220,7 +220,7 @@ func (r *reader) body(op *operation, v any, at place) error {
 		}
 		op.bodies[media] = nil
 		m, _ := v.(map[string]any)
-		if m["schema"] == nil || !isJSON(media) {
+		if m["schema"] == nil || !isJSON(media) && !strings.HasSuffix(media, "*") { // a range may hold JSON
 			continue
 		}
 		if op.bodies[media], err = r.schema(m["schema"], body.below("content", kind, "schema")); err != nil {

@@ -33,6 +33,28 @@ type template struct {
 	params []string // the names of its parameters, in order
 	kinds  []bool   // for each segment: it holds a parameter
 	order  int      // its place in the list that it came from
+	slash  bool     // it ends in one
+	widths []width  // how narrow each segment is
+}
+
+// width is how narrow a segment is: a literal, a parameter with literal text around it, or any.
+type width struct {
+	kind          int // 2, 1, 0
+	before, after string
+}
+
+// narrower reports whether a matches only what b matches as well, as far as their names tell. Both have the same length.
+func narrower(a, b *template) bool {
+	for i, r := range a.widths {
+		s := b.widths[i]
+		switch {
+		case r.kind < s.kind:
+			return false
+		case r.kind == 1 && s.kind == 1 && !(strings.HasPrefix(r.before, s.before) && strings.HasSuffix(r.after, s.after)):
+			return false
+		}
+	}
+	return true
 }
 
 // newTemplates compiles a list. Two templates that match the same paths are an error, whatever their parameters are called.
@@ -58,7 +80,7 @@ func (t *templates) add(text string, order int, ignoreCase bool) error {
 	}
 	out := &template{text: text, order: order}
 	at := t.root
-	if rest = strings.TrimSuffix(rest, "/"); rest != "" {
+	if rest, out.slash = strings.CutSuffix(rest, "/"); rest != "" {
 		for segment := range strings.SplitSeq(rest, "/") {
 			next, name, err := at.step(segment, ignoreCase)
 			if err != nil {
@@ -70,7 +92,7 @@ func (t *templates) add(text string, order int, ignoreCase bool) error {
 			if name != "" {
 				out.params = append(out.params, name)
 			}
-			out.kinds = append(out.kinds, name != "")
+			out.kinds, out.widths = append(out.kinds, name != ""), append(out.widths, widthOf(segment, name != ""))
 			at = next
 		}
 	}
@@ -79,6 +101,18 @@ func (t *templates) add(text string, order int, ignoreCase bool) error {
 	}
 	at.end = out
 	return nil
+}
+
+func widthOf(segment string, param bool) width {
+	if !param {
+		return width{kind: 2}
+	}
+	before, rest, _ := strings.Cut(segment, "{")
+	_, after, _ := strings.Cut(rest, "}")
+	if before == "" && after == "" {
+		return width{}
+	}
+	return width{1, before, after}
 }
 
 // step returns the branch behind a segment, making it where there is none, and the name of the segment's parameter.
@@ -163,6 +197,33 @@ func (t *templates) match(names []string) (*template, []string) {
 	return found, values
 }
 
+// clear reports whether found, which matches names, is narrower than every other template that does: else a server may well take the
+// other one.
+func (t *templates) clear(names []string, found *template) bool {
+	return t.root.each(names, func(other *template) bool { return other == found || narrower(found, other) })
+}
+
+// each calls do for every template that matches, until it returns false.
+func (b *branch) each(names []string, do func(*template) bool) bool {
+	if len(names) == 0 {
+		return b.end == nil || do(b.end)
+	}
+	name, rest := names[0], names[1:]
+	if next := b.literal[name]; next != nil && !next.each(rest, do) {
+		return false
+	}
+	for _, m := range b.mixed {
+		if m.matches(name) && !m.next.each(rest, do) {
+			return false
+		}
+	}
+	return b.any == nil || b.any.each(rest, do)
+}
+
+func (m mixed) matches(name string) bool {
+	return len(name) > len(m.before)+len(m.after) && strings.HasPrefix(name, m.before) && strings.HasSuffix(name, m.after)
+}
+
 func (b *branch) match(names []string, values *[]string) *template {
 	if len(names) == 0 {
 		return b.end
@@ -175,7 +236,7 @@ func (b *branch) match(names []string, values *[]string) *template {
 	}
 	held := len(*values)
 	for _, m := range b.mixed {
-		if len(name) <= len(m.before)+len(m.after) || !strings.HasPrefix(name, m.before) || !strings.HasSuffix(name, m.after) {
+		if !m.matches(name) {
 			continue
 		}
 		*values = append((*values)[:held], name[len(m.before):len(name)-len(m.after)])

@@ -8,6 +8,7 @@ import (
 	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
 	"gatehouse/internal/protocol/http/websocket"
+	"gatehouse/internal/wire/exchange"
 )
 
 // How a browser, which cannot set a header, shows its token: as a subprotocol, which is taken out before anything is sent. Since a
@@ -23,9 +24,6 @@ func upgrades(r *http.Request) bool { return len(r.Header["Upgrade"]) > 0 }
 
 // tokenOf takes the token out of the subprotocols that a client offers.
 func tokenOf(r *http.Request) (access.Secret, bool) {
-	if !upgrades(r) {
-		return access.Secret{}, false
-	}
 	var kept []string
 	var token string
 	found := 0
@@ -41,7 +39,10 @@ func tokenOf(r *http.Request) (access.Secret, bool) {
 	if len(kept) > 0 {
 		r.Header.Set("Sec-Websocket-Protocol", strings.Join(kept, ", "))
 	}
-	return access.NewSecret([]byte(token)), found == 1
+	if upgrades(r) {
+		exchange.Forget(r, token)
+	}
+	return access.NewSecret([]byte(token)), found == 1 && upgrades(r) // what asks for no WebSocket does not keep it either
 }
 
 // listed returns the members of a header that is a list.

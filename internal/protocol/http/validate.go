@@ -87,6 +87,9 @@ func (r *reader) parameter(at place) (*parameter, error) {
 	if p.schema, err = r.schema(at.at["schema"], at.below("schema")); err != nil {
 		return nil, err
 	}
+	if len(kindsOf(p.schema, 0)) == 0 && restricts(p.schema, 0) {
+		return nil, errors.New("its schema restricts numbers, lists or objects and names no type: as text, anything would fit")
+	}
 	return p, p.style(at.at)
 }
 
@@ -135,6 +138,24 @@ func kindsOf(s *jsonschema.Schema, depth int) []string {
 	return out
 }
 
+// restricts reports whether a schema says of numbers, lists or objects what it does not say of text.
+func restricts(s *jsonschema.Schema, depth int) bool {
+	if s == nil || depth > maxRefs {
+		return false
+	}
+	if s.Maximum != nil || s.Minimum != nil || s.ExclusiveMaximum != nil || s.ExclusiveMinimum != nil || s.MultipleOf != nil ||
+		s.Items != nil || s.Items2020 != nil || s.MaxItems != nil || s.MinItems != nil || s.UniqueItems || s.Contains != nil || len(s.Properties) > 0 ||
+		s.AdditionalProperties != nil || len(s.Required) > 0 {
+		return true
+	}
+	for _, below := range slices.Concat([]*jsonschema.Schema{s.Ref}, s.AllOf, s.AnyOf, s.OneOf) {
+		if restricts(below, depth+1) {
+			return true
+		}
+	}
+	return false
+}
+
 // validate holds a request against its operation. A body that was not held is not looked at yet.
 func (o *operation) validate(a asked, doc *document, found *template, values []string) error {
 	for _, p := range o.params {
@@ -166,7 +187,7 @@ func (p *parameter) values(a asked, found *template, values []string) []string {
 	}
 	var out []string
 	for _, q := range a.target.query {
-		if p.name == q.name {
+		if p.queried(q.name) {
 			out = append(out, q.value)
 		}
 	}
@@ -250,13 +271,21 @@ func (o *operation) validateBody(a asked, doc *document) error {
 		return refused("the document has no body of this Content-Type for the operation")
 	case schema == nil || !a.held:
 		return nil
-	case doc == nil:
+	case !isJSON(media) && ofText(schema):
+		return nil
+	case doc == nil || !isJSON(media):
 		return refused("the body cannot be read, and so not be validated")
 	}
 	if err := schema.Validate(doc.value); err != nil {
 		return refused("the body is not as the document has it: %s", whereWrong(err))
 	}
 	return nil
+}
+
+// ofText reports whether a schema of a range of media types is about bodies that are not JSON.
+func ofText(s *jsonschema.Schema) bool {
+	kinds := kindsOf(s, 0)
+	return len(kinds) == 0 && !restricts(s, 0) || slices.Contains(kinds, "string")
 }
 
 // bodyOf returns the schema of a media type, or of the range that it is in.

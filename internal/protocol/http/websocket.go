@@ -62,6 +62,7 @@ func (v *visit) turn(ctx context.Context, p gate.Permit, resp *http.Response) (g
 	if err != nil {
 		return out, err
 	}
+	cleanResponse(resp.Header, v.origins())
 	s := &socket{v: v}
 	if err := s.masks(); err != nil {
 		return out, err

@@ -75,9 +75,18 @@ func Bearer(r *http.Request) (access.Secret, error) {
 		}
 		r.Header.Del(HeaderToken)
 		r.Header.Del("Proxy-Authorization")
-		return access.NewSecret([]byte(strings.TrimSpace(token))), nil
+		token = strings.TrimSpace(token)
+		Forget(r, token)
+		return access.NewSecret([]byte(token)), nil
 	}
 	return access.Secret{}, errToken("the request has no token")
+}
+
+// Forget takes a token that came elsewhere out of Authorization, where it stands a second time: there it would reach the backend.
+func Forget(r *http.Request, token string) {
+	if scheme, rest, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") && strings.TrimSpace(rest) == token {
+		r.Header.Del("Authorization")
+	}
 }
 
 func errToken(format string, args ...any) error {

@@ -119,6 +119,7 @@ func TestProblems(t *testing.T) {
 		"duplicate json":   {`{"kind": "Policy", "name": "p", "name": "q"}`, `the key "name" is there twice`},
 		"same twice":       {head + "  - effect: deny\n---\n" + head + "  - effect: deny\n", `f.yaml:6:1: Policy "p" is in this file twice, first in line 1: keep one`},
 		"number as text":   {"kind: Connection\nname: c\ntype: t\naddress: a\ncredential: {}\ndatabase: 0\n", "f.yaml:6:11: database must be text, and is a whole number: put it in quotes"},
+		"object as text":   {"{kind: Policy, name: p, statements: [{effect: deny, actions: [db:drop]}]}", "statements[0].actions[0] must be text, and is an object: put text with a colon in it in quotes"},
 		"text as list":     {head + "  - effect: deny\n    actions: db:Drop\n", "f.yaml:5:14: statements[0].actions must be a list, and is text: put it in brackets, as in [db:Drop]"},
 		"text as flag":     {head + "  - effect: approve\n    reuse: yes\n", "statements[0].reuse must be true or false, and is text"},
 		"text as number":   {"kind: Connection\nname: c\ntype: t\naddress: a\ncredential: {}\nmax_sessions: \"5\"\n", "max_sessions must be a whole number, and is text"},

@@ -153,6 +153,8 @@ func (c *checker) wrongType(n *node, s *schema, path string) {
 	switch {
 	case s.Type == "string" && (n.kind == integerNode || n.kind == numberNode || n.kind == booleanNode):
 		c.refuse(n.pos, "%s must be text, and is %s: put it in quotes", named(path), n.kind)
+	case s.Type == "string" && n.kind == objectNode:
+		c.refuse(n.pos, "%s must be text, and is %s: put text with a colon in it in quotes", named(path), n.kind)
 	case s.Type == "array" && n.kind != objectNode:
 		c.refuse(n.pos, "%s must be a list, and is %s: put it in brackets, as in [%s]", named(path), n.kind, n.text)
 	default:

@@ -206,15 +206,35 @@ func (c *compiler) compileConnection(doc *access.Connection) *connection {
 	return out
 }
 
-// checkOptions reports the options of another type: a key of a connection that is named as a type goes with that type only.
+// checkOptions reports the options of another type, and options that a type cannot do without: a key of a connection that is
+// named as a type goes with that type only, and with it where it has keys that may not be left out.
 func (c *compiler) checkOptions(r report, doc *access.Connection) {
 	v := reflect.ValueOf(*doc)
 	for i := range v.NumField() {
 		key, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
-		if c.vocabulary.types[key] != nil && key != doc.Type && !v.Field(i).IsZero() {
+		if c.vocabulary.types[key] == nil {
+			continue
+		}
+		switch empty := v.Field(i).IsZero(); {
+		case key != doc.Type && !empty:
 			r.add(key, "%s is for connections of type %s, and this one is of type %s", key, key, doc.Type)
+		case key == doc.Type && empty:
+			if names := needed(v.Type().Field(i).Type.Elem()); len(names) > 0 {
+				r.add("type", "a connection of type %s needs %s, with %s", doc.Type, key, strings.Join(names, " and "))
+			}
 		}
 	}
+}
+
+// needed are the keys of an object that may not be left out.
+func needed(object reflect.Type) []string {
+	var names []string
+	for i := range object.NumField() {
+		if name, rest, _ := strings.Cut(object.Field(i).Tag.Get("json"), ","); rest == "" {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func (c *compiler) compileRoles(s *Set, docs []*access.Role) {

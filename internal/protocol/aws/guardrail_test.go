@@ -29,8 +29,9 @@ func TestGuardrailNamesWhatThereIs(t *testing.T) {
 		Issuers: []*access.Issuer{{Name: "i", URL: "https://issuer.test", Audiences: []string{"a"}}},
 		Policies: []*access.Policy{guardrail, {Name: "all", Statements: []access.PolicyStatement{
 			{Effect: "allow", Actions: []string{"*", opaqueAction}, Resources: []string{"arn:*"}}}}},
-		Connections: []*access.Connection{{Name: "acct", Type: name, Address: "https://aws.test", Guardrails: []string{guardrail.Name}}},
-		Roles:       []*access.Role{{Name: "r", Bind: []access.Binding{{Issuer: "i", Claims: map[string]any{"sub": "fn"}}}, Policies: []string{"all"}}},
+		Connections: []*access.Connection{{Name: "acct", Type: name, Address: "https://aws.test", Guardrails: []string{guardrail.Name},
+			AWS: &access.AWSOptions{Account: here.account, Region: here.region}}},
+		Roles: []*access.Role{{Name: "r", Bind: []access.Binding{{Issuer: "i", Claims: map[string]any{"sub": "fn"}}}, Policies: []string{"all"}}},
 	}, []policy.Vocabulary{v}, 1)
 	if err != nil {
 		t.Fatal(err)

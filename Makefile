@@ -57,7 +57,7 @@ aws-models: ## the table of AWS services, from botocore's published descriptions
 	$(GO) run ./scripts/awsmodels -from "$${BOTOCORE:-$$(python3 -c 'import botocore, os; print(os.path.join(os.path.dirname(botocore.__file__), "data"))')}" \
 		-to internal/protocol/aws/models/services.txt.gz
 
-demo: build ## the story, told with the real psql against a real PostgreSQL (DEMO_EXIT=1 ends by itself)
+demo: build ## the story, told with the real psql and curl against servers of its own (DEMO_EXIT=1 ends by itself)
 	@$(GO) run ./demo -gatehouse bin/gatehouse
 
 bench: build ## against the server, PgBouncer and a plain relay, as ratios, into docs/benchmarks.md (BENCH='-scenarios a,b')

@@ -1,4 +1,5 @@
-// Demo tells the story of Gatehouse with a real PostgreSQL, the real psql and the real gatehouse binary. Every command is
+// Demo tells the story of Gatehouse with a real PostgreSQL, a small HTTP API, the real psql and curl, and the real gatehouse
+// binary. Every command is
 // shown as it is run, so that the reader can type it; every step is checked, and a failed check ends the demo with
 // status 1. With DEMO_EXIT=1 it ends by itself, otherwise it stays up until Ctrl-C.
 package main

@@ -27,6 +27,9 @@ func story() []step {
 		{"The function reads", "Stock psql, verified TLS, the token as the password. The rows are the same; the values are hidden.", readMasked},
 		{"The function may not drop a table", "The refusal is PostgreSQL's own kind of error, and the session lives on.", refuseDrop},
 		{"A risky statement waits for a person", "The function deletes duplicate payments; psql waits. Another person looks, and agrees.", holdDelete},
+		{"An HTTP API, the same way", "A small billing API of the demo's own wants a key. Its connection is in the documents; the vault gets the key:", showAPI},
+		{"The function calls it", "Stock curl, verified TLS, the same token. The gateway puts the key in.", callAPI},
+		{"A refund waits for a person", "HTTP has no way to wait for hours, so the function comes back with the approval's name.", holdRefund},
 		{"What happened can be replayed", "As the function saw it: masked.", replay},
 		{"The log proves that nobody changed it", "Offline, with a copy of the log and the public key alone.", verify},
 		{"One flipped byte is found", "", tamper},
@@ -76,7 +79,7 @@ func configure(ctx context.Context, w *world) error {
 	if _, err := w.must(ctx, "gatehouse secrets set orders-db < $DEMO/orders-db.password"); err != nil {
 		return err
 	}
-	text := strings.NewReplacer("${ADDRESS}", w.server.Address(), "${CA_FILE}", w.server.CAFile).Replace(documents)
+	text := strings.NewReplacer("${ADDRESS}", w.server.Address(), "${CA_FILE}", w.server.CAFile, "${BILLING}", w.billing.url).Replace(documents)
 	if err := w.write("documents.yaml", text); err != nil {
 		return err
 	}

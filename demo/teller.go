@@ -76,10 +76,12 @@ and every command above can be typed again. For a token of another kind:
     gatehouse dev token --subject fn:refund
     gatehouse dev token --person --subject bob --claim group=dba
 The gateway's API   %s
-its listener        %s
+for PostgreSQL      %s
+for HTTP            %s
 the local issuer    %s
 its log             %s
 PostgreSQL itself   %s
+the billing API     %s
 Ctrl-C ends it all, and removes %s.
-`, w.envFile, w.gateway.API, w.listener, w.gateway.Issuer, w.gateway.LogFile, w.server.Address(), w.dir)
+`, w.envFile, w.gateway.API, w.listener, w.gateway.Listener["http"], w.gateway.Issuer, w.gateway.LogFile, w.server.Address(), w.billing.url, w.dir)
 }

@@ -27,8 +27,9 @@ type world struct {
 	envFile  string
 	env      []string // what envFile sets
 	server   *pgtest.Server
+	billing  *billing
 	gateway  *gateway.Gateway
-	listener string
+	listener string // PostgreSQL's
 }
 
 func newWorld(ctx context.Context, binary string, t *teller) (*world, error) {
@@ -38,6 +39,9 @@ func newWorld(ctx context.Context, binary string, t *teller) (*world, error) {
 	}
 	w := &world{teller: t, dir: dir, binary: binary, envFile: filepath.Join(dir, "env.sh")}
 	if w.server, err = pgtest.New(ctx); err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	if w.billing, err = newBilling(ctx); err != nil {
 		return nil, errors.Join(err, w.close())
 	}
 	return w, nil
@@ -51,6 +55,9 @@ func (w *world) close() error {
 	if w.server != nil {
 		err = w.server.Stop()
 	}
+	if w.billing != nil {
+		err = errors.Join(err, w.billing.close())
+	}
 	return errors.Join(err, os.RemoveAll(w.dir))
 }
 
@@ -60,17 +67,18 @@ func (w *world) write(name, text string) error {
 	return os.WriteFile(w.path(name), []byte(text), 0o600)
 }
 
-// setEnv writes the environment of every command to a file that the reader can source: of the database, and once there
+// setEnv writes the environment of every command to a file that the reader can source: of the database and the API, and once there
 // is one, of the gateway.
 func (w *world) setEnv() error {
-	w.env = []string{"DEMO=" + w.dir, "DIRECT=" + w.server.DSN(pgtest.AppUser, pgtest.AppPassword, pgtest.Database)}
+	w.env = []string{"DEMO=" + w.dir, "DIRECT=" + w.server.DSN(pgtest.AppUser, pgtest.AppPassword, pgtest.Database), "BILLING_DIRECT=" + w.billing.url}
 	if w.gateway != nil {
 		host, port, err := net.SplitHostPort(w.listener)
 		if err != nil {
 			return err
 		}
 		w.env = append(w.env, "GATEHOUSE_STATE="+w.gateway.State, "PGHOST="+host, "PGPORT="+port, "PGDATABASE=orders-db",
-			"PGUSER=fn", "PGSSLMODE=verify-full", "PGSSLROOTCERT="+w.path("ca.pem"), "PGCONNECT_TIMEOUT=10")
+			"PGUSER=fn", "PGSSLMODE=verify-full", "PGSSLROOTCERT="+w.path("ca.pem"), "PGCONNECT_TIMEOUT=10",
+			"BILLING=https://"+w.gateway.Listener["http"]+"/c/billing")
 	}
 	text := "export PATH=" + filepath.Dir(w.binary) + ":$PATH\n"
 	for _, e := range w.env {

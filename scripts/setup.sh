@@ -12,6 +12,7 @@ python3-psycopg2 python3-sqlalchemy python3-django
 python3-boto3
 strace
 nodejs
+curl
 git make ca-certificates
 "
 # gcc, libc6-dev: PostgreSQL's own grammar is C code        postgresql: the real server, never one that already runs
@@ -19,6 +20,7 @@ git make ca-certificates
 # python3-sqlalchemy, python3-django: two frameworks that read a database's models
 # python3-boto3: a client of AWS APIs
 # nodejs: the audit log's second verifier is not Go; any Node on the PATH will do for it (scripts/cloud.sh wants 20)
+# curl: a client of HTTP, in the tests and the demo
 # strace: failing system calls in the crash tests            git, make, ca-certificates: what a minimal image lacks
 
 if [ "${1:-}" = bench ]; then
@@ -44,6 +46,7 @@ fi
 has() {
 	case $1 in
 	postgresql-client) command -v psql >/dev/null 2>&1; return ;;
+	curl) command -v curl >/dev/null 2>&1; return ;;
 	nodejs) command -v node >/dev/null 2>&1; return ;;
 	default-jdk-headless) command -v javac >/dev/null 2>&1; return ;;
 	esac

@@ -1,7 +1,6 @@
 // Demo tells the story of Gatehouse with a real PostgreSQL, a small HTTP API, the real psql and curl, and the real gatehouse
-// binary. Every command is
-// shown as it is run, so that the reader can type it; every step is checked, and a failed check ends the demo with
-// status 1. With DEMO_EXIT=1 it ends by itself, otherwise it stays up until Ctrl-C.
+// binary. Every command is shown as it is run, so that the reader can type it; every step is checked, and a failed check ends
+// the demo with status 1. With DEMO_EXIT=1 it ends by itself, otherwise it stays up until Ctrl-C.
 package main
 
 import (

@@ -65,7 +65,7 @@ func holdRefund(ctx context.Context, w *world) error {
 		return err
 	}
 	m := answered.FindStringSubmatch(out)
-	if err := w.check(m != nil && strings.Contains(out, "202") && w.billing.count(seen) == 0, "the answer is 202 and an approval's name, and the API has seen nothing", out); err != nil {
+	if err := w.check(m != nil && strings.Contains(out, "202") && strings.Contains(out, "by one of: dba") && w.billing.count(seen) == 0, "the answer is 202 and an approval's name, and the API has seen nothing", out); err != nil {
 		return err
 	}
 	if _, err := w.must(ctx, "gatehouse approvals approve "+m[1]+" --reason 'the order was lost' --token-file $DEMO/ann.token"); err != nil {

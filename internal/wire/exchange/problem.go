@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"gatehouse/internal/access"
@@ -82,8 +83,15 @@ func Accepted(w http.ResponseWriter, r *http.Request, a access.Approval) {
 	h.Set("Location", here(r)+approvals+a.ID)
 	h.Set("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))
 	h.Set(HeaderApproval, a.ID)
+	detail := "the request waits for approval " + a.ID + ", which is " + string(a.State)
+	for _, roles := range a.Reviewers {
+		detail += ", by one of: " + strings.Join(roles, ", ")
+	}
+	if a.Message != "" {
+		detail += ". " + a.Message
+	}
 	write(w, Problem{Type: "about:blank", Title: "A reviewer has to agree", Status: http.StatusAccepted,
-		Detail:   "the request waits for approval " + a.ID + ", which is " + string(a.State),
+		Detail:   detail,
 		Hint:     "When it is approved, send the same request again with the header " + HeaderApproval + ": " + a.ID,
 		Approval: a.ID, Expires: a.ExpiresAt.UTC().Format(time.RFC3339)})
 }

@@ -212,9 +212,14 @@ type counted struct {
 	n    int64
 }
 
-// Read implements io.Reader.
-func (c *counted) Read(b []byte) (int, error) {
-	n, err := c.body.Read(b)
+// Read implements io.Reader. It is the transport that reads: a fault below ends this request, not the gateway.
+func (c *counted) Read(b []byte) (n int, err error) {
+	defer func() {
+		if recover() != nil {
+			n, err = 0, fault.New(fault.Internal, "gate.Read", "what is sent could not be made")
+		}
+	}()
+	n, err = c.body.Read(b)
 	c.mu.Lock()
 	c.n += int64(n)
 	_, _ = c.sum.Write(b[:n])

@@ -127,6 +127,9 @@ func (v *visit) masked(resp *http.Response) (n, hits int64, err error) {
 	exchange.Finish(v.w, resp, func(h http.Header) {
 		v.echo.header(h)
 		hits += hidden.Headers(h)
+		if v.call != nil && v.call.hider != nil {
+			hideStatus(h)
+		}
 	})
 	return n, hits, v.flow.Flush()
 }

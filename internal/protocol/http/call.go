@@ -32,6 +32,7 @@ type call struct {
 	method protoreflect.MethodDescriptor
 	hider  *grpc.Hider // in what is answered; nil where nothing is hidden in messages
 	until  time.Time   // the client's deadline; zero where it has none
+	plain  bool        // its messages are Protocol Buffers, and not in another form that a backend may also take
 }
 
 var errLate = &fault.Error{Op: "http.answer", Kind: fault.Backend, Say: "the call's deadline has passed"}
@@ -75,7 +76,8 @@ func (v *visit) checkCall() error {
 	case v.r.ProtoMajor != 2 || v.r.Method != http.MethodPost:
 		return refused("a method of gRPC is called with a POST of HTTP/2")
 	}
-	v.call = &call{}
+	kind := strings.ToLower(v.r.Header.Get("Content-Type"))
+	v.call = &call{plain: kind == "application/grpc" || kind == "application/grpc+proto"}
 	if d, ok := grpc.Timeout(v.r.Header.Get("Grpc-Timeout")); ok {
 		v.call.until = v.p.clock().Add(d)
 	}
@@ -91,7 +93,11 @@ type schemas struct {
 	read       *grpc.Schema            // of the file
 	asked      map[string]*grpc.Schema // by service
 	since      time.Time
+	size       int // bytes of descriptors in asked
 }
+
+// patience is how long a backend has to describe a service; others wait for it.
+const patience = 10 * time.Second
 
 // schemaLife is how long an answer of a backend's reflection is believed; maxServices bounds how many are kept.
 const (
@@ -113,8 +119,8 @@ func (s *schemas) of(service string, ask func(path string, body []byte) ([]byte,
 	case !s.reflection:
 		return nil, errors.New("the connection has neither descriptors nor reflection")
 	}
-	if now := s.clock(); now.Sub(s.since) > schemaLife || len(s.asked) >= maxServices {
-		s.asked, s.since = map[string]*grpc.Schema{}, now
+	if now := s.clock(); now.Sub(s.since) > schemaLife || len(s.asked) >= maxServices || s.size > grpc.MaxDescriptors {
+		s.asked, s.since, s.size = map[string]*grpc.Schema{}, now, 0
 	}
 	if known := s.asked[service]; known != nil {
 		return known, nil
@@ -124,6 +130,7 @@ func (s *schemas) of(service string, ask func(path string, body []byte) ([]byte,
 		var found *grpc.Schema
 		if found, last = reflected(service, path, ask); last == nil {
 			s.asked[service] = found
+			s.size += found.Size
 			return found, nil
 		}
 	}
@@ -163,6 +170,12 @@ func (v *visit) describe(ctx context.Context) error {
 	if v.call.method != nil {
 		return nil
 	}
+	if !v.call.plain {
+		return &fault.Error{Op: "http.describe", Kind: fault.Denied, Say: "permission denied: messages are masked here, and can be read as Protocol Buffers only",
+			Hint: "Call with the Content-Type application/grpc."}
+	}
+	ctx, end := context.WithTimeout(ctx, patience)
+	defer end()
 	service, _, _ := strings.Cut(strings.TrimPrefix(v.t.path, "/"), "/")
 	schema, err := v.e.schemas.of(service, func(path string, body []byte) ([]byte, error) { return v.reflection(ctx, path, body) })
 	if err == nil {
@@ -185,7 +198,11 @@ func (v *visit) reflection(ctx context.Context, path string, body []byte) ([]byt
 	out := gate.Outgoing{Method: http.MethodPost, URL: &url.URL{Scheme: u.Scheme, Host: u.Host, Path: v.base.Base + path}, Body: body,
 		Header: http.Header{"Content-Type": {"application/grpc"}, "Te": {"trailers"}}}
 	out.Host = hostOf(v.conn, out.URL)
-	f, err := v.x.Fetch(ctx, gate.Own{Name: prefix + "Reflection", Text: "POST " + path}, out, v.sign)
+	sign := func(_ context.Context, r *http.Request, c gate.Credential) error {
+		_, err := v.e.inject.inject(r, c.User, c.Password, v.token, body)
+		return err
+	}
+	f, err := v.x.Fetch(ctx, gate.Own{Name: prefix + "Reflection", Text: "POST " + path}, out, sign)
 	if err != nil {
 		return nil, err
 	}
@@ -234,12 +251,13 @@ func (v *visit) hideCall(out *gate.Outgoing, answer, request access.DocumentMask
 			return err
 		}
 	}
-	var err error
 	if inMessages(answer) {
 		out.Header.Set("Grpc-Accept-Encoding", "identity")
-		if v.call.hider, err = grpc.NewHider(v.call.schema, answer, v.p.key, v.conn.Name); err != nil {
+		plan, err := v.call.schema.Plan(answer, v.p.key, v.conn.Name)
+		if err != nil {
 			return err
 		}
+		v.call.hider = plan.Hider()
 	}
 	hidden, err := v.p.masks.Of(request, v.conn.Name)
 	if err != nil || hidden == nil {
@@ -249,10 +267,11 @@ func (v *visit) hideCall(out *gate.Outgoing, answer, request access.DocumentMask
 	if out.Trailer = nil; !inMessages(request) || out.Stream == nil && out.Body == nil {
 		return nil
 	}
-	hider, err := grpc.NewHider(v.call.schema, request, v.p.key, v.conn.Name)
+	plan, err := v.call.schema.Plan(request, v.p.key, v.conn.Name)
 	if err != nil {
 		return err
 	}
+	hider := plan.Hider()
 	body := out.Stream
 	if body == nil {
 		body = io.NopCloser(bytes.NewReader(out.Body))
@@ -275,7 +294,7 @@ func (v *visit) hideCall(out *gate.Outgoing, answer, request access.DocumentMask
 
 // plainCall takes the compression off a call's answer, where it is looked through for the backend's credential.
 func (v *visit) plainCall(resp *http.Response) error {
-	encoding := resp.Header.Get("Grpc-Encoding")
+	encoding := strings.Join(resp.Header.Values("Grpc-Encoding"), ",")
 	if v.call == nil || v.echo == nil || encoding == "" || strings.EqualFold(encoding, "identity") {
 		return nil
 	}

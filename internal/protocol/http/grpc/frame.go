@@ -99,10 +99,7 @@ func (c *changed) Read(b []byte) (int, error) {
 		if c.err != nil {
 			return 0, c.err
 		}
-		m, err := c.f.Next()
-		if err == nil {
-			m, err = c.change(m)
-		}
+		m, err := c.next()
 		if c.err = err; err == nil {
 			c.out = Append(c.out[:0], m)
 			c.left = c.out
@@ -111,6 +108,19 @@ func (c *changed) Read(b []byte) (int, error) {
 	n := copy(b, c.left)
 	c.left = c.left[n:]
 	return n, nil
+}
+
+// next makes the next message. It may be read by who sends a request, where a fault in here would end the gateway.
+func (c *changed) next() (m []byte, err error) {
+	defer func() {
+		if recover() != nil {
+			m, err = nil, ErrUnreadable
+		}
+	}()
+	if m, err = c.f.Next(); err != nil {
+		return nil, err
+	}
+	return c.change(m)
 }
 
 // Timeout reads a grpc-timeout: at most eight digits, and a unit.

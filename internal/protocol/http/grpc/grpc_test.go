@@ -81,11 +81,11 @@ func encoded(t testing.TB, s *Schema, d protoreflect.MessageDescriptor, from str
 
 func hider(t testing.TB, s *Schema, d access.DocumentMasks) *Hider {
 	t.Helper()
-	h, err := NewHider(s, d, mask.NewKey([32]byte{1}), "shop")
+	p, err := s.Plan(d, mask.NewKey([32]byte{1}), "shop")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return h
+	return p.Hider()
 }
 
 func at(strategy access.MaskStrategy, paths ...string) (d access.DocumentMasks) {

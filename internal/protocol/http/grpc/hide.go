@@ -3,6 +3,7 @@ package grpc
 import (
 	"encoding/base64"
 	"errors"
+	"math"
 	"strconv"
 	"unicode/utf8"
 
@@ -20,30 +21,71 @@ var ErrUnreadable = errors.New("the message is not of its type")
 
 const maxDepth = 100 // of messages in messages, as most readers have it
 
-// Hider hides fields of messages. Fields are named as in the schema or as in JSON; names in maps and in google.protobuf.Struct are
-// members. What lies at a path is replaced where it is text, and cleared where it is not.
-type Hider struct {
+// Plan is masks, compiled for a schema. It is immutable.
+type Plan struct {
 	schema *Schema
 	whole  bool
 	paths  *body.Paths   // nil where there are none
 	scan   *mask.Scanner // nil where there are no detectors
 	key    *mask.Key
 	domain string
-	Hits   int64 // what was hidden so far
 }
 
-// NewHider compiles masks. The domain is that of tokens: the connection's name.
-func NewHider(s *Schema, d access.DocumentMasks, key *mask.Key, domain string) (h *Hider, err error) {
-	h = &Hider{schema: s, whole: d.Whole != nil, key: key, domain: domain}
+// planned tells one set of masks from another: what policy hands out is immutable, and made anew when it changes.
+type planned struct {
+	key    *mask.Key
+	domain string
+	whole  *access.Mask
+	paths  *access.PathMask
+	detect *access.Detection
+	n      [2]int
+}
+
+// maxPlans bounds how many plans a schema keeps; beyond it all are forgotten and made anew.
+const maxPlans = 64
+
+// Plan compiles masks, once. The domain is that of tokens: the connection's name.
+func (s *Schema) Plan(d access.DocumentMasks, key *mask.Key, domain string) (*Plan, error) {
+	id := planned{key: key, domain: domain, whole: d.Whole, n: [2]int{len(d.Paths), len(d.Detect)}}
 	if len(d.Paths) > 0 {
-		if h.paths, err = body.NewPaths(d.Paths); err != nil {
+		id.paths = &d.Paths[0]
+	}
+	if len(d.Detect) > 0 {
+		id.detect = &d.Detect[0]
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.plans[id]; p != nil {
+		return p, nil
+	}
+	p := &Plan{schema: s, whole: d.Whole != nil, key: key, domain: domain}
+	var err error
+	if len(d.Paths) > 0 {
+		if p.paths, err = body.NewPaths(d.Paths); err != nil {
 			return nil, err
 		}
 	}
 	if len(d.Detect) > 0 {
-		h.scan, err = mask.NewScanner(d.Detect, key)
+		if p.scan, err = mask.NewScanner(d.Detect, key); err != nil {
+			return nil, err
+		}
 	}
-	return h, err
+	if s.plans == nil || len(s.plans) >= maxPlans {
+		s.plans = map[planned]*Plan{}
+	}
+	s.plans[id] = p
+	return p, nil
+}
+
+// Hider returns what hides fields in the messages of one call.
+func (p *Plan) Hider() *Hider { return &Hider{Plan: p} }
+
+// Hider hides fields of messages. Fields are named as in the schema or as in JSON; names in maps and in google.protobuf.Struct are
+// members. What lies at a path is replaced where it is text, and cleared where it is not.
+type Hider struct {
+	*Plan
+	left int   // that the message may still take in memory, with all that it holds
+	Hits int64 // what was hidden so far
 }
 
 // Hide returns a message of a type without what is hidden in it.
@@ -52,6 +94,7 @@ func (h *Hider) Hide(raw []byte, t protoreflect.MessageDescriptor) ([]byte, erro
 		h.Hits++
 		return nil, nil
 	}
+	h.left = maxWeight
 	m, err := h.decode(raw, t)
 	if err != nil {
 		return nil, err
@@ -71,8 +114,18 @@ func (h *Hider) Hide(raw []byte, t protoreflect.MessageDescriptor) ([]byte, erro
 }
 
 func (h *Hider) decode(raw []byte, t protoreflect.MessageDescriptor) (protoreflect.Message, error) {
+	w := walk{types: h.schema.types, left: h.left}
+	m, err := w.decode(raw, t)
+	h.left = w.left
+	return m, err
+}
+
+func (w *walk) decode(raw []byte, t protoreflect.MessageDescriptor) (protoreflect.Message, error) {
+	if err := w.message(raw, t, 0); err != nil {
+		return nil, err
+	}
 	m := dynamicpb.NewMessage(t)
-	if err := (proto.UnmarshalOptions{AllowPartial: true, Resolver: h.schema.types, RecursionLimit: maxDepth}).Unmarshal(raw, m); err != nil {
+	if err := (proto.UnmarshalOptions{AllowPartial: true, Resolver: w.types, RecursionLimit: maxDepth}).Unmarshal(raw, m); err != nil {
 		return nil, ErrUnreadable
 	}
 	return m, nil
@@ -180,9 +233,9 @@ func (h *Hider) free(clean, was protoreflect.Message, k access.Mask) {
 	fields := clean.Descriptor().Fields()
 	text, null := fields.ByName("string_value"), fields.ByName("null_value")
 	switch {
-	case text != nil && was.Has(text) && k.Strategy != access.MaskNull:
+	case text != nil && text.Kind() == protoreflect.StringKind && !text.IsList() && was.Has(text) && k.Strategy != access.MaskNull:
 		clean.Set(text, protoreflect.ValueOfString(h.text(was.Get(text).String(), k)))
-	case null != nil:
+	case null != nil && null.Kind() == protoreflect.EnumKind && !null.IsList():
 		clean.Set(null, protoreflect.ValueOfEnum(0))
 	}
 }
@@ -285,8 +338,8 @@ func (h *Hider) detect(v protoreflect.Value, kind protoreflect.Kind) (protorefle
 func (h *Hider) anything(m protoreflect.Message, at body.State, depth int) error {
 	fields := m.Descriptor().Fields()
 	name, value := fields.ByName("type_url"), fields.ByName("value")
-	if name == nil || value == nil {
-		return ErrUnreadable
+	if name == nil || value == nil || name.Kind() != protoreflect.StringKind || value.Kind() != protoreflect.BytesKind || name.IsList() || value.IsList() {
+		return ErrUnreadable // a backend may describe it as it likes
 	}
 	t, err := h.schema.types.FindMessageByURL(m.Get(name).String())
 	if err != nil {
@@ -310,9 +363,11 @@ func (h *Hider) anything(m protoreflect.Message, at body.State, depth int) error
 	return err
 }
 
-// JSON is what conditions read of a message: members under both of their names, integers as int64, bytes in base64.
+// JSON is what conditions read of a message: members under both of their names, integers as int64, bytes in base64. A message that
+// readers may take for different ones, or that holds what the schema does not know, is none.
 func (s *Schema) JSON(raw []byte, t protoreflect.MessageDescriptor) (map[string]any, error) {
-	m, err := (&Hider{schema: s}).decode(raw, t)
+	w := walk{types: s.types, strict: true, left: maxWeight / 4} // what it becomes is larger
+	m, err := w.decode(raw, t)
 	if err != nil {
 		return nil, err
 	}
@@ -320,7 +375,7 @@ func (s *Schema) JSON(raw []byte, t protoreflect.MessageDescriptor) (map[string]
 }
 
 func members(m protoreflect.Message) map[string]any {
-	out := map[string]any{}
+	all := map[protoreflect.FieldDescriptor]any{}
 	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		var x any
 		switch {
@@ -340,9 +395,16 @@ func members(m protoreflect.Message) map[string]any {
 		default:
 			x = scalar(v, fd)
 		}
-		out[fd.TextName()], out[fd.JSONName()] = x, x
+		all[fd] = x
 		return true
 	})
+	out := make(map[string]any, 2*len(all))
+	for fd, x := range all {
+		out[fd.JSONName()] = x
+	}
+	for fd, x := range all { // a schema may call a field in JSON what another one is called
+		out[fd.TextName()] = x
+	}
 	return out
 }
 
@@ -360,6 +422,9 @@ func scalar(v protoreflect.Value, fd protoreflect.FieldDescriptor) any {
 	case uint32:
 		return int64(x)
 	case uint64:
+		if x <= math.MaxInt64 {
+			return int64(x)
+		}
 		return float64(x)
 	case float32:
 		return float64(x)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -17,10 +18,14 @@ import (
 // MaxDescriptors bounds a set of descriptors, in bytes.
 const MaxDescriptors = 8 << 20
 
-// Schema is what the messages of services look like. It is immutable.
+// Schema is what the messages of services look like. It is immutable, but for what it remembers, and safe for concurrent use.
 type Schema struct {
 	files *protoregistry.Files
 	types *dynamicpb.Types
+	Size  int // bytes of descriptors that it was made of
+
+	mu    sync.Mutex
+	plans map[planned]*Plan
 }
 
 // Read reads a FileDescriptorSet.
@@ -32,15 +37,15 @@ func Read(b []byte) (*Schema, error) {
 	if err := (proto.UnmarshalOptions{}).Unmarshal(b, &set); err != nil {
 		return nil, errors.New("this is no FileDescriptorSet, as protoc --include_imports --descriptor_set_out writes it")
 	}
-	return schemaOf(&set)
+	return schemaOf(&set, len(b))
 }
 
-func schemaOf(set *descriptorpb.FileDescriptorSet) (*Schema, error) {
+func schemaOf(set *descriptorpb.FileDescriptorSet, size int) (*Schema, error) {
 	files, err := protodesc.NewFiles(set)
 	if err != nil {
 		return nil, fmt.Errorf("the descriptors do not fit each other: %w", err)
 	}
-	return &Schema{files, dynamicpb.NewTypes(files)}, nil
+	return &Schema{files: files, types: dynamicpb.NewTypes(files), Size: size}, nil
 }
 
 // Method finds the method of a path such as /shop.Orders/Get; nil where there is none.
@@ -185,5 +190,5 @@ func (f *Finding) Schema() (*Schema, error) {
 	for _, file := range f.have {
 		set.File = append(set.File, file)
 	}
-	return schemaOf(set)
+	return schemaOf(set, f.size)
 }

@@ -15,7 +15,7 @@ import (
 func described() []wire.Protocol {
 	return []wire.Protocol{
 		{Name: "plain", Verbs: list("plain:Get")},
-		{Name: "api", Verbs: list("api:Get"), Rootless: []string{"arn:"}, Actions: func(c *access.Connection) ([]wire.Verb, error) {
+		{Name: "api", Verbs: list("api:Get"), Rootless: []string{"arn:"}, Exchange: struct{ wire.Exchanger }{}, Actions: func(c *access.Connection) ([]wire.Verb, error) {
 			switch c.Database {
 			case "":
 				return nil, errors.New("the file is gone")

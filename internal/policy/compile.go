@@ -110,6 +110,7 @@ func (f Defaults) Compile(d Documents, vocab []Vocabulary, revision uint64) (*Se
 			s.connections[doc.Name] = c.compileConnection(doc)
 		}
 	}
+	c.checkInside(s, d)
 	s.closed = c.closed
 	for name := range s.closed {
 		delete(s.connections, name)

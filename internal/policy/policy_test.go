@@ -14,12 +14,12 @@ const issuerURL = "https://issuer.example"
 
 // vocab is a small vocabulary of two connection types.
 func vocab() []policy.Vocabulary {
-	db := policy.Vocabulary{Type: "db"}
+	db := policy.Vocabulary{Type: "db", Documents: true}
 	for _, verb := range []string{"Select", "Insert", "Update", "Delete", "Truncate", "DropTable", "DropIndex", "Opaque"} {
 		db.Actions = append(db.Actions, policy.ActionName{Name: "db:" + verb})
 	}
 	db.Actions = append(db.Actions, policy.ActionName{Name: "db:Transaction", Implied: true})
-	mq := policy.Vocabulary{Type: "mq", Actions: []policy.ActionName{{Name: "mq:Publish"}}}
+	mq := policy.Vocabulary{Type: "mq", Documents: true, Actions: []policy.ActionName{{Name: "mq:Publish"}}}
 	return []policy.Vocabulary{db, mq}
 }
 

@@ -18,9 +18,10 @@ const maxName = 256
 // Vocabulary is what one connection type can be asked to do. Every vocabulary also holds Type:Connect, implied. Types may share
 // names: what a name is implied for is each type's own.
 type Vocabulary struct {
-	Type     string // the connection type
-	Actions  []ActionName
-	Rootless []string // how resources begin that documents write without a connection before them, such as "arn:"
+	Type      string // the connection type
+	Actions   []ActionName
+	Documents bool     // its messages have documents, inside of which masks reach
+	Rootless  []string // how resources begin that documents write without a connection before them, such as "arn:"
 }
 
 // ActionName is the name of an action as documents write it.
@@ -47,9 +48,10 @@ func (s actionSet) overlaps(o actionSet) bool {
 
 // kind is what a connection can be asked to do.
 type kind struct {
-	actions  actionSet
-	implied  actionSet
-	rootless []string
+	actions   actionSet
+	implied   actionSet
+	documents bool
+	rootless  []string
 }
 
 // reaches reports whether a pattern without a connection is about the resources of such a connection.
@@ -106,7 +108,7 @@ func newVocabulary(list []Vocabulary, added map[string]addition) (*vocabulary, e
 // fill makes the sets, once the number of actions is known.
 func (v *vocabulary) fill(list []Vocabulary, added map[string]addition) {
 	for _, t := range list {
-		k := &kind{actions: v.none(), implied: v.none(), rootless: t.Rootless}
+		k := &kind{actions: v.none(), implied: v.none(), documents: t.Documents, rootless: t.Rootless}
 		for _, a := range append(slices.Clone(t.Actions), ActionName{Name: t.Type + verbConnect, Implied: true}) {
 			k.actions.add(v.number[a.Name])
 			if a.Implied {
@@ -120,7 +122,7 @@ func (v *vocabulary) fill(list []Vocabulary, added map[string]addition) {
 		if of == nil {
 			continue // an unknown type, which is reported where the connection is compiled
 		}
-		k := &kind{actions: slices.Clone(of.actions), implied: of.implied, rootless: of.rootless}
+		k := &kind{actions: slices.Clone(of.actions), implied: of.implied, documents: of.documents, rootless: of.rootless}
 		for _, name := range a.names {
 			k.actions.add(v.number[name])
 		}

@@ -285,11 +285,12 @@ func (w *writer) headers() {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		for _, v := range w.a.header[name] {
+		values := said(name, w.a.header[name])
+		for _, v := range values {
 			w.text.WriteString("\n" + name + ": ")
 			w.literal(v, name)
 		}
-		if name != "Content-Type" || w.doc == nil {
+		if len(values) > 0 && name != "Accept" && name != "Baggage" && (name != "Content-Type" || w.doc == nil) {
 			w.normal.WriteString(" " + name)
 		}
 	}
@@ -297,21 +298,38 @@ func (w *writer) headers() {
 
 // quiet reports whether a header says how to answer or how to trace the request, and not what to do. These are no part of
 // the text: they change from one try to the next, and an approval is for a text. What some servers act on is part of it, though it is
-// mostly about answers: Prefer, by which an insert replaces what is there, and Grpc-Metadata-, which stands for any header.
+// mostly about answers: Accept, by which some choose the version of what is called, Prefer, by which an insert replaces what is there,
+// Baggage, by which some choose who is called, and Grpc-Metadata-, which stands for any header.
 func quiet(name string) bool {
 	switch name {
-	case "Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language", "Baggage", "Cache-Control", "Content-Length", "Date", "Dnt",
+	case "Accept-Charset", "Accept-Encoding", "Accept-Language", "B3", "Cache-Control", "Content-Length", "Date", "Dnt",
 		"Grpc-Accept-Encoding", "Grpc-Timeout", "Host", "Idempotency-Key", "Newrelic", "Origin", "Pragma", "Priority", "Referer",
 		"Sec-Websocket-Extensions", "Sec-Websocket-Key", "Sec-Websocket-Version", "Sentry-Trace", "Traceparent",
 		"Tracestate", "User-Agent", "X-Amzn-Trace-Id", "X-Cloud-Trace-Context", "X-Correlation-Id", "X-Request-Id":
 		return true
 	}
-	for _, p := range []string{"Amz-Sdk-", "B3", "Gatehouse-", "Sec-Ch-", "Sec-Fetch-", "X-B3-", "X-Datadog-"} {
+	for _, p := range []string{"Amz-Sdk-", "Gatehouse-", "Sec-Ch-", "Sec-Fetch-", "X-B3-", "X-Datadog-"} {
 		if strings.HasPrefix(name, p) {
 			return true
 		}
 	}
 	return false
+}
+
+// said is what a header says that may change what the request does: an Accept of anything says nothing, and baggage holds a tracer's own
+// numbers, which change from one try to the next.
+func said(name string, values []string) (out []string) {
+	if name != "Accept" && name != "Baggage" {
+		return values
+	}
+	for _, v := range values {
+		for member := range strings.SplitSeq(v, ",") {
+			if member = strings.TrimSpace(member); member != "" && member != "*/*" && !strings.HasPrefix(strings.ToLower(member), "sentry-") {
+				out = append(out, member)
+			}
+		}
+	}
+	return out
 }
 
 // body writes the body: as it is where it is text, else its length and digest, which an approval is bound to as well.

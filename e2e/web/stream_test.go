@@ -92,7 +92,7 @@ func TestTrailers(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Header.Set("X-Gatehouse-Token", streaming.token)
-		r.Trailer = http.Header{"X-Hash": {"abc"}, "Cookie": {"a=b"}, "X-Http-Method-Override": {"DELETE"}, "X-Forwarded-For": {"10.0.0.1"}}
+		r.Trailer = http.Header{"X-Hash": {"abc"}, "X-Role": {"admin"}, "Cookie": {"a=b"}, "X-Http-Method-Override": {"DELETE"}, "X-Forwarded-For": {"10.0.0.1"}}
 		resp, err := c.Do(r)
 		if err != nil {
 			t.Fatal(err)

@@ -118,7 +118,7 @@ func FuzzText(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, in []byte, n int64) {
-		if bytes.IndexByte(in, 0) >= 0 || len(in) > 32<<10 {
+		if bytes.IndexByte(in, 0) >= 0 || bytes.Contains(in, []byte(`\u00`)) || len(in) > 32<<10 {
 			return
 		}
 		seed := rand.New(rand.NewSource(n))

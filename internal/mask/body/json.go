@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"slices"
+	"strconv"
 	"unicode/utf8"
 
 	"gatehouse/internal/access"
@@ -360,6 +362,7 @@ func (j *jsonStream) word() error {
 
 // detectNumber hides a number that a detector knows; a string takes its place.
 func (j *jsonStream) detectNumber(w []byte) {
+	w = withoutExponent(w)
 	const shortest = 13 // what a detector finds in digits alone, but for nine digits that a name calls a social security number
 	if j.rules.scan == nil || len(w) < shortest && len(w) != digitsOfSSN {
 		return
@@ -373,6 +376,30 @@ func (j *jsonStream) detectNumber(w []byte) {
 		j.dst = append(appendEscaped(j.dst, out), '"')
 		j.from = j.at
 	}
+}
+
+// withoutExponent writes a number that has an exponent as people do, as far as digits that a detector knows may come of it: many
+// programs write large numbers as 4.111111111111111e+15.
+func withoutExponent(w []byte) []byte {
+	const most = 40
+	i := bytes.IndexAny(w, "eE")
+	if i < 0 {
+		return w
+	}
+	exponent, err := strconv.Atoi(string(w[i+1:]))
+	whole, fraction, _ := bytes.Cut(w[:i], []byte("."))
+	if err != nil || exponent < -most || exponent > most || len(whole)+exponent <= 0 {
+		return w
+	}
+	digits := slices.Concat(whole, fraction)
+	for len(digits) < len(whole)+exponent {
+		digits = append(digits, '0')
+	}
+	out := bytes.Clone(digits[:len(whole)+exponent])
+	if rest := digits[len(out):]; len(rest) > 0 {
+		out = append(append(out, '.'), rest...)
+	}
+	return out
 }
 
 // isNumber reports whether w is a number (RFC 8259, 6).

@@ -222,7 +222,7 @@ func (l *lines) detect(text, name []byte, named bool) ([]byte, int) {
 	} else {
 		named = false
 	}
-	out, hits := l.rules.scan.Mask(l.scratch[:0], text)
+	out, hits := l.found(l.scratch[:0], text)
 	if hits == 0 {
 		return text, 0
 	}

@@ -136,12 +136,17 @@ func (m *markup) scan(dst, b []byte) []byte {
 	return dst
 }
 
-// resolved appends what becomes of a text with character references, which stays as it is where nothing is found.
+// resolved appends what becomes of a text with character references. Where hiding what is found in it as it is leaves nothing to be
+// found behind the references, all else in it stays as it is.
 func (m *markup) resolved(dst, b []byte) []byte {
 	before := m.lines.hits.n
-	out := m.scan(nil, []byte(html.UnescapeString(string(b))))
-	if m.lines.hits.n == before {
-		return append(dst, b...)
+	plain := m.scan(nil, b)
+	found := m.lines.hits.n
+	out := m.scan(nil, []byte(html.UnescapeString(string(plain))))
+	if m.lines.hits.n == found {
+		return append(dst, plain...)
 	}
+	m.lines.hits.n = before
+	out = m.scan(out[:0], []byte(html.UnescapeString(string(b))))
 	return append(dst, html.EscapeString(string(out))...)
 }

@@ -82,6 +82,21 @@ func appendUnescaped(dst, s []byte) []byte {
 	}
 }
 
+// appendNeedless appends a text in which characters that JSON need not escape are not escaped.
+func appendNeedless(dst, s []byte) []byte {
+	for {
+		i := bytes.Index(s, []byte(`\u00`))
+		if i < 0 {
+			return append(dst, s...)
+		}
+		r, size := escape(s[i:])
+		if size != longEscape || r < ' ' || r >= 0x7f || r == '"' || r == '\\' {
+			r, size = '\\', 1
+		}
+		dst, s = append(append(dst, s[:i]...), byte(r)), s[i+size:]
+	}
+}
+
 // rawLength returns how much of a good string stands for the first n bytes of what it says.
 func rawLength(s []byte, n int) int {
 	i := 0

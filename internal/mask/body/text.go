@@ -25,6 +25,7 @@ type lines struct {
 	hits    *counter
 	lost    bool   // no safe cut was found: what comes is left out, up to the next one
 	scratch []byte // what a line becomes
+	plain   []byte // a text without its escapes
 	left    []byte // for trying cuts
 	right   []byte
 	both    []byte
@@ -50,7 +51,7 @@ func (l *lines) whole(dst, text []byte) []byte {
 			n = bytes.LastIndexByte(text[:n], '\n') + 1
 		}
 		if n > 0 && !l.lost {
-			if _, hits := l.rules.scan.Mask(l.scratch[:0], text[:n]); hits == 0 {
+			if _, hits := l.found(l.scratch[:0], text[:n]); hits == 0 {
 				dst, text = append(dst, text[:n]...), text[n:]
 				continue
 			}
@@ -88,12 +89,26 @@ func (l *lines) last(dst, text []byte) []byte { return l.line(dst, text) }
 
 // mask appends what becomes of text.
 func (l *lines) mask(dst, text []byte) []byte {
-	out, hits := l.rules.scan.Mask(l.scratch[:0], text)
+	out, hits := l.found(l.scratch[:0], text)
 	if hits > 0 {
 		l.scratch = out
 	}
 	l.hits.n += int64(hits)
 	return append(dst, out...)
+}
+
+// found masks what the detectors find in a text, as Scanner.Mask does. Where they find more behind JSON's escapes of characters that need
+// none, it is masked without those: to who reads it as JSON, that is the same.
+func (l *lines) found(dst, text []byte) (out []byte, hits int) {
+	scan := l.rules.scan
+	if out, hits = scan.Mask(dst, text); bytes.Contains(text, []byte(`\u00`)) {
+		l.plain = appendNeedless(l.plain[:0], text)
+		plain, more := scan.Mask(nil, l.plain)
+		if more > hits {
+			return append(dst[:0], plain...), more
+		}
+	}
+	return out, hits
 }
 
 // long appends what becomes of the beginning of a line that fills a window, and returns how long that was. Where no cut is
@@ -145,17 +160,16 @@ func (l *lines) safe(text []byte, i int) bool {
 	if mask.Invisible(near) > around/16 {
 		return false // what is found may be longer than it looks
 	}
-	scan := l.rules.scan
 	l.both = append(l.both[:0], near...)
-	both, hits := scan.Mask(l.scratch[:0], l.both)
+	both, hits := l.found(l.scratch[:0], l.both)
 	if hits > 0 {
 		l.scratch = both
 	}
-	before, some := scan.Mask(l.left[:0], near[:around])
+	before, some := l.found(l.left[:0], near[:around])
 	if some > 0 {
 		l.left = before
 	}
-	after, more := scan.Mask(l.right[:0], near[around:])
+	after, more := l.found(l.right[:0], near[around:])
 	if more > 0 {
 		l.right = after
 	}

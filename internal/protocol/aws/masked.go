@@ -44,7 +44,7 @@ func (v *visit) masked(resp *http.Response) (n, hits int64, err error) {
 
 // underived removes what tells of a body as it was.
 func underived(h http.Header) {
-	exchange.Underive(h)
+	exchange.Untell(h)
 	for name := range h {
 		if lower := strings.ToLower(name); lower == "x-amz-crc32" || strings.HasPrefix(lower, "x-amz-checksum") {
 			h.Del(name)
@@ -139,13 +139,13 @@ func (v *visit) streamed(resp *http.Response, hidden *exchange.Hidden, how form,
 	return n, err
 }
 
-// detecting hides what detectors find in a text, whatever its form.
+// detecting hides what detectors find in XML.
 func (v *visit) detecting() (*body.Masker, error) {
 	rules, err := body.Compile(access.DocumentMasks{Detect: v.hide.Detect}, v.p.key, v.conn.Name)
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, "aws.detecting", err, "the masks cannot be applied")
 	}
-	return rules.New(body.Text, body.Options{})
+	return rules.New(body.XML, body.Options{})
 }
 
 // untouched passes on a body that holds nothing of what is masked.

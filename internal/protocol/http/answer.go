@@ -73,7 +73,13 @@ func (v *visit) pass(p gate.Permit, resp *http.Response) (n, hits int64, err err
 	}
 	resp.Body = v.echo.body(resp.Body, v.p.buffers)
 	if v.x.Masked(p) || !v.hidden().None() {
-		return v.masked(resp)
+		if n, hits, err = v.masked(resp); err != nil { // a refusal comes with nothing of the answer
+			for name := range resp.Header {
+				h.Del(name)
+			}
+			h.Del("Trailer")
+		}
+		return n, hits, err
 	}
 	exchange.Trailers(v.w, resp)
 	exchange.Length(v.w, resp)
@@ -103,7 +109,7 @@ func (v *visit) masked(resp *http.Response) (n, hits int64, err error) {
 		return 0, 0, err
 	}
 	h := v.w.Header()
-	exchange.Underive(h)
+	exchange.Untell(h)
 	hits = hidden.Headers(h)
 	if v.call != nil && v.call.hider != nil {
 		hideStatus(h)
@@ -125,6 +131,7 @@ func (v *visit) masked(resp *http.Response) (n, hits int64, err error) {
 	}
 	w.start()
 	exchange.Finish(v.w, resp, func(h http.Header) {
+		exchange.Untell(h)
 		v.echo.header(h)
 		hits += hidden.Headers(h)
 		if v.call != nil && v.call.hider != nil {
@@ -146,11 +153,11 @@ func (v *visit) document(w http.ResponseWriter, hidden *exchange.Hidden, resp *h
 		return 0, 0, err
 	}
 	defer func() { _ = src.Close() }()
+	w.Header().Del("Content-Encoding")
 	if m == nil {
 		n, err = io.Copy(v.flow.Writer(w, true), src)
 		return n, 0, err
 	}
-	w.Header().Del("Content-Encoding")
 	n, err = exchange.Rebuild(v.flow.Writer(w, true), src, m, v.p.buffers)
 	return n, m.Hits(), err
 }

@@ -1,6 +1,7 @@
 package http
 
 import (
+	"errors"
 	"fmt"
 	"mime"
 	"slices"
@@ -59,9 +60,13 @@ func readForm(body []byte) (*document, error) {
 	if strings.Count(s, "&") >= maxPairs || strings.IndexByte(s, ';') >= 0 {
 		return nil, refused("the form has too many fields, or a semicolon that is not percent-encoded")
 	}
+	if begins := strings.TrimLeft(s, " \t\r\n"); begins != "" && strings.IndexByte("{[\"<", begins[0]) >= 0 {
+		return nil, noForm(errors.New("it begins as JSON or XML does, and some servers read a body as what it looks like"))
+	}
 	d := &document{}
 	m := map[string]any{}
 	var names []string
+	merged := merger{}
 	at := 0
 	for part := range strings.SplitSeq(s, "&") {
 		start := at
@@ -77,6 +82,9 @@ func readForm(body []byte) (*document, error) {
 		v, err := decodeQuery(value)
 		if err != nil {
 			return nil, noForm(err)
+		}
+		if merged.merges(n) {
+			return nil, refused("the form has two fields that some servers take for one: they differ in case, or in a dot, a space or an underscore")
 		}
 		add(m, n, v)
 		names = append(names, nameOnly(n))

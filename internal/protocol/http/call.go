@@ -323,6 +323,7 @@ func (v *visit) maskedCall(hidden *exchange.Hidden, resp *http.Response) (n, hit
 		return n, hits, fault.Wrap(fault.Backend, "http.maskedCall", err, "the answer ended before its end, or is not what the method answers")
 	}
 	exchange.Finish(v.w, resp, func(h http.Header) {
+		exchange.Untell(h)
 		v.echo.header(h)
 		hits += hidden.Headers(h)
 		hideStatus(h)

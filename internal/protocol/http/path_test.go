@@ -175,6 +175,7 @@ func TestQuery(t *testing.T) {
 		{"a=1=2", "a=1%3D2"},
 		{"a%5B%5D=1&a[]=2", "a%5B%5D=1&a%5B%5D=2"},
 		{"to=ada@example.com&at=10:30,11:30", "to=ada@example.com&at=10:30,11:30"},
+		{"a=1&a=2&f[x]=1&f[y]=2&f.g=3&f-g=4", "a=1&a=2&f%5Bx%5D=1&f%5By%5D=2&f.g=3&f-g=4"},
 		{"u=https%3a%2f%2fa%3Fb%26c%3b", "u=https://a%3Fb%26c%3B"},
 	} {
 		q, err := parseQuery(c.raw, false)
@@ -182,7 +183,8 @@ func TestQuery(t *testing.T) {
 			t.Errorf("%s is sent as %s (%v), not %s", c.raw, q, err, c.sent)
 		}
 	}
-	for _, raw := range []string{"a=1;b=2", "a=%", "a=%z1", "=1", "a=%ff", "a=%00", "a=b c", "a=\x01", "a=é", strings.Repeat("a&", maxPairs) + "a", strings.Repeat("a", maxQuery+1)} {
+	for _, raw := range []string{"a=1;b=2", "a=%", "a=%z1", "=1", "a=%ff", "a=%00", "a=b c", "a=\x01", "a=é",
+		"user_id=7&user.id=1", "user_id=7&user%20id=1", "role=user&%20role=admin", "role=user&ROLE=admin", "user_id=7&user[id=1", "a_b[x]=7&a.b[x]=1", strings.Repeat("a&", maxPairs) + "a", strings.Repeat("a", maxQuery+1)} {
 		if q, err := parseQuery(raw, false); err == nil {
 			t.Errorf("%.40q is accepted as %v", raw, q)
 		}

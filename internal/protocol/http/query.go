@@ -36,6 +36,7 @@ func parseQuery(raw string, ignoreCase bool) (query, error) {
 		return nil, ambiguous("the query holds a semicolon that is not percent-encoded: some servers take it for &")
 	}
 	var q query
+	merged := merger{}
 	for part := range strings.SplitSeq(raw, "&") {
 		if part == "" {
 			continue // says nothing to any reader, and is not sent
@@ -55,6 +56,9 @@ func parseQuery(raw string, ignoreCase bool) (query, error) {
 		p := pair{name: n, value: v, written: n, bare: !found}
 		if ignoreCase {
 			p.name = fold(n)
+		}
+		if merged.merges(p.name) {
+			return nil, ambiguous("the query has two parameters that some servers take for one: they differ in case, or in a dot, a space or an underscore")
 		}
 		q = append(q, p)
 	}
@@ -114,4 +118,24 @@ func add(m map[string]any, name, value string) {
 	case []any:
 		m[name] = append(had, value)
 	}
+}
+
+// merger holds the names of a query or form, by what some servers make of them: names without regard to case, and variables of a
+// program, which hold no dots and spaces.
+type merger map[string]string
+
+// merges reports whether a server may take a name for another one that is there, so that it reads what nobody judged.
+func (m merger) merges(name string) bool {
+	plain := strings.TrimLeft(fold(name), " ")
+	base, rest, within := strings.Cut(plain, "[")
+	base = strings.NewReplacer(".", "_", " ", "_").Replace(base)
+	switch {
+	case within && strings.Contains(rest, "]"):
+		base += "[" + rest
+	case within:
+		base += "_" + rest
+	}
+	had, there := m[base]
+	m[base] = name
+	return there && had != name
 }

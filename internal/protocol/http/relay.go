@@ -4,6 +4,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"gatehouse/internal/access"
@@ -216,17 +218,46 @@ func (v *visit) hide(out *gate.Outgoing) error {
 	if v.call != nil {
 		return v.hideCall(out, masks.Document(resource, access.ToClient), masks.Document(resource, access.ToBackend))
 	}
-	if !masks.Document(resource, access.ToClient).None() {
+	if answer := masks.Document(resource, access.ToClient); !answer.None() {
 		if err := exchange.Whole(out.Method, out.Header); err != nil {
 			return err
+		}
+		if len(answer.Paths) > 0 && !v.saysAccept() {
+			out.Header["Accept"] = []string{"application/json"}
 		}
 	}
 	hidden, err := v.p.masks.Of(masks.Document(resource, access.ToBackend), v.conn.Name)
 	if err != nil || hidden == nil {
 		return err
 	}
+	if v.names(hidden) {
+		return fault.New(fault.Denied, "http.hide", "permission denied: the path or the query holds what is masked on its way to the backend, and what was judged is sent as it is")
+	}
 	out.Trailer = nil // what comes so late is not looked through
 	return hidden.Request(out)
+}
+
+// saysAccept reports whether the connection's document says which form answers have. Else it is JSON where something is hidden by path:
+// a path leads through the form that its author saw, and a client that asks for another one (a table, a summary, lines) gets what is
+// hidden at another place.
+func (v *visit) saysAccept() bool {
+	if v.conn.HTTP == nil {
+		return false
+	}
+	for name := range v.conn.HTTP.Headers {
+		if strings.EqualFold(name, "Accept") {
+			return true
+		}
+	}
+	return false
+}
+
+// names reports whether the request's target holds what detectors hide from the backend.
+func (v *visit) names(hidden *exchange.Hidden) bool {
+	if hidden.Finds(v.t.path) {
+		return true
+	}
+	return slices.ContainsFunc(v.t.query, func(p pair) bool { return hidden.Finds(p.written) || hidden.Finds(p.value) })
 }
 
 var errChanged = &fault.Error{Op: "http.Serve", Kind: fault.Unavailable, Say: "the policies changed while the request was on its way: it was not sent",

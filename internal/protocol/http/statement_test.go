@@ -177,7 +177,8 @@ func TestAttackByRequest(t *testing.T) {
 	for _, c := range []struct{ method, raw, kind, body string }{
 		{"CONNECT", "/", "", ""}, {"TRACE", "/", "", ""}, {"get", "/", "", ""}, {"", "/", "", ""}, {"GET ", "/", "", ""}, {"G\nT", "/", "", ""}, {strings.Repeat("A", 33), "/", "", ""},
 		{"POST", "/a?_method=DELETE", "", ""}, {"POST", "/a?_METHOD=delete", "", ""}, {"POST", "/a", form, "_method=DELETE"}, {"POST", "/a", text, `{"_method":"DELETE"}`},
-		{"POST", "/a", form, "_method=POST&_method=DELETE"}, {"POST", "/a", form, "a=1;b=2"}, {"POST", "/a", form, "a=%zz"},
+		{"POST", "/a", form, "_method=POST&_method=DELETE"}, {"POST", "/a", form, `{"action":"delete","x":"&action=read&"}`}, {"POST", "/a", form, " \n[1,\"&action=read\"]"}, {"POST", "/a", form, `<a x="&action=read&"/>`},
+		{"POST", "/a", form, "user_id=7&user.id=1"}, {"POST", "/a", form, "role=user&Role=admin"}, {"POST", "/a", form, "a=1;b=2"}, {"POST", "/a", form, "a=%zz"},
 		{"POST", "/a", text, `{"a":1,"a":2}`}, {"POST", "/a", text, `{"amount":1,"Amount":2}`}, {"POST", "/a", text, `{"amount":1,"\u0061mount":2}`}, {"POST", "/a", text, `{"k":1,"K":2}`},
 		{"POST", "/a", text, `{"x":{"b":1,"b":2}}`}, {"POST", "/a", text, `{"a":1}{"a":2}`}, {"POST", "/a", text, `{"a":1}x`}, {"POST", "/a", text, `{'a':1}`}, {"POST", "/a", text, `{"a":1,}`}, {"POST", "/a", text, `{"a":NaN}`},
 		{"POST", "/a", text, `{"a":"\ud800"}`}, {"POST", "/a", text, "{\"a\":\"\xff\"}"}, {"POST", "/a", text, `{"a":1e999}`}, {"POST", "/a", text, "\xef\xbb\xbf{}"},

@@ -1,10 +1,12 @@
 package http
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"time"
 
+	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
 	"gatehouse/internal/wire/exchange"
 )
@@ -54,6 +56,9 @@ func (u uploaded) Read(b []byte) (int, error) {
 	n, err := u.ReadCloser.Read(b)
 	if n > 0 {
 		u.v.flow.Alive()
+	}
+	if err != nil && !errors.Is(err, io.EOF) && fault.KindOf(err) == fault.Internal {
+		err = fault.Wrap(fault.Malformed, "http.Read", err, "the request's body ended before its end, or was too slow")
 	}
 	return n, err
 }

@@ -2,7 +2,6 @@ package exchange
 
 import (
 	"io"
-	"mime"
 	"net/http"
 	"strings"
 	"sync"
@@ -90,71 +89,9 @@ func first[T any](list []T) *T {
 // Documents reports whether something is hidden inside of bodies.
 func (h *Hidden) Documents() bool { return h != nil && !h.rules.None() }
 
-// plain are headers that frame a message or say how to treat it, and hold nothing of anybody's.
-func plainHeader(name string) bool {
-	switch name {
-	case "Accept-Ranges", "Age", "Allow", "Cache-Control", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Date", "Expires",
-		"Last-Modified", "Retry-After", "Server", "Trailer", "Transfer-Encoding", "Vary":
-		return true
-	}
-	return false
-}
-
-// Headers hides values of headers, in place, and returns how many.
-func (h *Hidden) Headers(all http.Header) (hits int64) {
-	if h == nil {
-		return 0
-	}
-	for _, m := range h.headers {
-		name := http.CanonicalHeaderKey(m.Name)
-		for i, v := range all[name] {
-			all[name][i] = clean(string(mask.Value(nil, []byte(v), m.Mask, h.key, h.domain)))
-			hits++
-		}
-	}
-	if h.scan == nil {
-		return hits
-	}
-	for name, values := range all {
-		if plainHeader(name) {
-			continue
-		}
-		for i, v := range values {
-			if out, n := h.scan.Mask(nil, []byte(v)); n > 0 {
-				values[i] = clean(string(out))
-				hits += int64(n)
-			}
-		}
-	}
-	return hits
-}
-
-// clean keeps a value that was made here within a header's line.
-func clean(v string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return '?'
-		}
-		return r
-	}, v)
-}
-
-// derived are headers that tell something of a body as it was: its length, or a digest of what is hidden in it.
-func derived() []string {
-	return []string{"Content-Length", "Etag", "Content-Md5", "Digest", "Content-Digest", "Repr-Digest", "Unencoded-Digest", "Accept-Ranges", "Content-Range",
-		"X-Checksum-Sha256", "X-Content-Digest", "Signature", "Signature-Input"}
-}
-
-// Underive removes headers that are no longer true of a body in which something is hidden, or would tell it.
-func Underive(all http.Header) {
-	for _, name := range derived() {
-		all.Del(name)
-	}
-}
-
 // conditions are headers by which a client learns whether it guesses a body, or asks for a part of one.
 func conditions() []string {
-	return []string{"If-Match", "If-None-Match", "If-Range", "Range", "Want-Digest", "Want-Content-Digest", "Want-Repr-Digest"}
+	return []string{"If-Match", "If-None-Match", "If-Range", "Range", "A-Im", "Want-Digest", "Want-Content-Digest", "Want-Repr-Digest"}
 }
 
 // Whole makes a request one for a whole answer, in an encoding that can be read. A change that is to be made under a condition only is
@@ -175,46 +112,30 @@ func Whole(method string, all http.Header) error {
 	return nil
 }
 
-// kindOf tells what kind of document a media type is; pass where no detector would find a word in it.
-func kindOf(contentType string) (kind body.Kind, pass bool, err error) {
-	media, params, err := mime.ParseMediaType(contentType)
-	if err != nil {
-		return 0, false, unreadable("its type is not known")
-	}
-	if cs := strings.ToLower(params["charset"]); cs != "" && cs != "utf-8" && cs != "us-ascii" && cs != "ascii" {
-		return 0, false, unreadable("its character set is not UTF-8")
-	}
-	switch main, sub, _ := strings.Cut(media, "/"); {
-	case sub == "json" || strings.HasSuffix(sub, "+json") && main == "application":
-		return body.JSON, false, nil
-	case media == "application/x-ndjson", media == "application/ndjson", media == "application/jsonl", media == "application/json-lines":
-		return body.NDJSON, false, nil
-	case strings.HasSuffix(sub, "xml"):
-		return 0, false, unreadable("it is XML")
-	case main == "text":
-		return body.Text, false, nil
-	case main == "image", main == "audio", main == "video", main == "font":
-		return 0, true, nil
-	}
-	return 0, false, unreadable("it is of the type " + media)
-}
-
 func unreadable(why string) error {
 	return &fault.Error{Op: "exchange.mask", Kind: fault.Denied, Say: "permission denied: the answer may hold what is masked for you, and cannot be masked: " + why,
 		Hint: "Masks need JSON, text, or another type that they can read. Ask for one of them."}
 }
 
-// Open returns the body of an answer without its encoding, and what hides values in it; a nil Masker where it may pass as it is
-// (which has then neither). A part of a body, or one in an encoding that is not known, is refused. The caller closes what it gets.
+// Open returns the body of an answer without its encoding, and what hides values in it; a nil Masker where it is what no detector looks
+// into. A part of a body, or one in an encoding that is not known, is refused. The caller closes what it gets.
 func (h *Hidden) Open(resp *http.Response) (io.ReadCloser, *body.Masker, error) {
-	if resp.StatusCode == http.StatusPartialContent || resp.Header.Get("Content-Range") != "" {
+	switch {
+	case resp.StatusCode == http.StatusPartialContent || resp.Header.Get("Content-Range") != "":
 		return nil, nil, unreadable("it is a part of a document")
+	case resp.StatusCode == http.StatusIMUsed:
+		return nil, nil, unreadable("it is what has changed of a document")
+	case len(resp.Header["Content-Type"]) > 1:
+		return nil, nil, unreadable("it has more than one type")
 	}
-	m, err := h.masker(resp.Header.Get("Content-Type"))
-	if err != nil || m == nil {
-		return io.NopCloser(resp.Body), nil, err
+	m, class, err := h.masker(resp.Header.Get("Content-Type"))
+	if err != nil {
+		return nil, nil, err
 	}
 	src, err := h.decoded(resp.Header, resp.Body)
+	if err == nil && m == nil {
+		src, err = genuine(src, class)
+	}
 	return src, m, err
 }
 
@@ -231,19 +152,19 @@ func (h *Hidden) decoded(header http.Header, src io.Reader) (io.ReadCloser, erro
 // maxRatio bounds what a body may grow to when its encoding comes off.
 const maxRatio = 1000
 
-func (h *Hidden) masker(contentType string) (*body.Masker, error) {
-	kind, pass, err := kindOf(contentType)
+// masker returns what hides values in a document of a type; nil where it is of a class that no detector looks into.
+func (h *Hidden) masker(contentType string) (m *body.Masker, class string, err error) {
+	kind, class, err := kindOf(contentType, h.rules.Paths())
 	switch {
 	case err != nil:
-		return nil, err
-	case pass && !h.rules.Paths() && h.masks.Whole == nil:
-		return nil, nil
-	case pass:
-		return nil, unreadable("it is no document")
+		return nil, "", err
+	case class != "" && !h.rules.Paths() && h.masks.Whole == nil:
+		return nil, class, nil
+	case class != "":
+		return nil, "", unreadable("it is no document")
 	}
-	m, err := h.rules.New(kind, body.Options{})
-	if err != nil {
-		return nil, unreadable("what lies at the paths of the masks cannot be told")
+	if m, err = h.rules.New(kind, body.Options{}); err != nil {
+		return nil, "", unreadable("what lies at the paths of the masks cannot be told")
 	}
-	return m, nil
+	return m, "", nil
 }

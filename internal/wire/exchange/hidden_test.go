@@ -60,7 +60,7 @@ func TestRebuildInPieces(t *testing.T) {
 		if rapid.Bool().Draw(r, "data with the end") {
 			src = iotest.DataErrReader(src)
 		}
-		m, err := h.masker("application/json")
+		m, _, err := h.masker("application/json")
 		if err != nil {
 			r.Fatal(err)
 		}
@@ -91,7 +91,7 @@ func TestRebuildStops(t *testing.T) {
 		"it is cut":        strings.NewReader(clear1[:len(clear1)-1]),
 		"no JSON":          strings.NewReader("hello"),
 	} {
-		m, err := hidden(t, hideEmail).masker("application/json")
+		m, _, err := hidden(t, hideEmail).masker("application/json")
 		if err != nil {
 			t.Fatal(err)
 		}

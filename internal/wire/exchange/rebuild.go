@@ -48,8 +48,8 @@ func (h *Hidden) Request(out *gate.Outgoing) error {
 	if !h.Documents() || out.Body == nil && out.Stream == nil {
 		return nil
 	}
-	m, err := h.masker(out.Header.Get("Content-Type"))
-	if err != nil || m == nil {
+	m, class, err := h.masker(out.Header.Get("Content-Type"))
+	if err != nil {
 		return err
 	}
 	src := out.Stream
@@ -60,15 +60,44 @@ func (h *Hidden) Request(out *gate.Outgoing) error {
 	if err != nil {
 		return err
 	}
+	coded := out.Header.Get("Content-Encoding") != ""
 	out.Header.Del("Content-Encoding")
-	Underive(out.Header)
-	masked := Masking(&closing{plain, src}, m)
+	masked := io.ReadCloser(&closing{plain, src})
+	if m == nil {
+		masked = &looked{ReadCloser: masked, class: class}
+	} else {
+		masked = Masking(masked, m)
+	}
+	if m != nil || coded {
+		Untell(out.Header)
+		out.Length = -1
+	}
 	if out.Stream != nil {
-		out.Stream, out.Length = masked, -1
+		out.Stream = masked
 		return nil
 	}
 	out.Body, err = io.ReadAll(masked)
 	return errors.Join(err, masked.Close())
+}
+
+// looked is a body that is looked at when it is asked for: a client may wait until then.
+type looked struct {
+	io.ReadCloser
+	class string
+	done  bool
+	err   error
+}
+
+// Read implements io.Reader.
+func (l *looked) Read(b []byte) (int, error) {
+	if !l.done {
+		l.done = true
+		l.ReadCloser, l.err = genuine(l.ReadCloser, l.class)
+	}
+	if l.err != nil {
+		return 0, l.err
+	}
+	return l.ReadCloser.Read(b)
 }
 
 // closing closes what decodes a body, and the body.

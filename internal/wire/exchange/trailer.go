@@ -32,11 +32,12 @@ func trails(name string) bool {
 }
 
 // Trailing returns the trailers of a request as they are sent on, and its body: they are filled at the body's end. Only what the
-// client announced is sent.
+// client announced is sent, and of that only what tells of the body (a digest, a signature): conditions have read headers, and servers that
+// merge the two would read there what nobody has judged.
 func Trailing(r *http.Request, body io.ReadCloser) (http.Header, io.ReadCloser) {
 	var out http.Header
 	for name := range r.Trailer {
-		if trails(name) {
+		if trails(name) && tells(name) {
 			if out == nil {
 				out = http.Header{}
 			}

@@ -48,7 +48,7 @@ func TestPolicyOfWhatWasDone(t *testing.T) {
 	if r.Code != 0 || err != nil {
 		t.Fatalf("export: %d %s %v", r.Code, r.Err, err)
 	}
-	for _, want := range []string{"# Refused 1 times: http:Get on billing/v1/admin/keys.", "billing/v1/invoices/*", "http:Post"} {
+	for _, want := range []string{"# Refused 1 time: http:Get on billing/v1/admin/keys.", "billing/v1/invoices/*", "http:Post"} {
 		if !strings.Contains(string(raw), want) {
 			t.Errorf("the policy does not hold %q:\n%s", want, raw)
 		}

@@ -23,7 +23,8 @@ type arrow struct {
 var arrows = []arrow{
 	{"internal/access", nil, true, "the nouns import nothing, so that everybody can import them"},
 	{"internal/fault", nil, true, "the kinds of error import nothing, so that everybody can import them"},
-	{"internal/gate", []string{"internal/access", "internal/fault"}, true, "the kernel is read in one sitting: it asks everything else through its own small interfaces"},
+	{"internal/gate", []string{"internal/access", "internal/fault", "internal/http1"}, true, "the kernel is read in one sitting: it asks everything else through its own small interfaces"},
+	{"internal/http1", nil, true, "an HTTP client knows nothing of who uses it"},
 	{"internal/mask/*", []string{"internal/access", "internal/mask"}, true, "what hides values in documents is pure, and borrows nothing"},
 	{"internal/wire/wiretest", []string{"internal/access", "internal/fault", "internal/gate", "internal/wire", "internal/mask"}, false, "the conformance suite knows the contract, and no protocol"},
 	{"internal/wire/coding", nil, false, "content codings are bytes to bytes: they know nothing of who sends them"},

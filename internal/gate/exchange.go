@@ -310,7 +310,7 @@ func (x *Exchange) roundTrip(ctx context.Context, s *slot, r *http.Request, sign
 		}
 	}
 	s.stage, s.sent = flushed, x.clock()
-	resp, err := o.transport.RoundTrip(r)
+	resp, err := o.RoundTrip(r)
 	if err != nil {
 		return nil, failed(ctx, x.conn, err)
 	}

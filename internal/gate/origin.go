@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"net"
-	"net/http"
 	"net/url"
 	"strings"
 	"sync"
@@ -30,10 +28,10 @@ func NewOrigins(clock func() time.Time) *Origins {
 
 // origin is where the requests of one connection go, under one version of its document.
 type origin struct {
-	doc       *access.Connection
-	key       [sha256.Size]byte
-	transport *http.Transport
-	made      time.Time
+	doc  *access.Connection
+	key  [sha256.Size]byte
+	made time.Time
+	way
 
 	mu     sync.Mutex
 	secret access.Secret
@@ -41,13 +39,8 @@ type origin struct {
 }
 
 const (
-	defaultConns = 256 // connections to one backend
-	idleConns    = 256 // of them idle
-	idleConn     = time.Minute
-	originLife   = time.Hour // after which certificates and roots are read again
-	secretFresh  = 5 * time.Second
-	headerBytes  = 256 << 10 // of an answer
-	ioBuffer     = 16 << 10
+	originLife  = time.Hour // after which certificates and roots are read again
+	secretFresh = 5 * time.Second
 )
 
 // of returns the origin of a connection, as its document is now. The one before is let go: what is under way ends as it would.
@@ -64,14 +57,14 @@ func (o *Origins) of(s *Services, c *access.Connection) (*origin, error) {
 		old.doc = c
 		return old, nil
 	}
-	t, err := newTransport(s, c)
+	w, err := newWay(s, c)
 	if err != nil {
 		return nil, err
 	}
 	if old != nil {
-		old.transport.CloseIdleConnections()
+		old.closeIdle()
 	}
-	fresh := &origin{doc: c, key: key, transport: t, made: now}
+	fresh := &origin{doc: c, key: key, way: w, made: now}
 	o.all[c.Name] = fresh
 	return fresh, nil
 }
@@ -81,7 +74,7 @@ func (o *Origins) Close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, x := range o.all {
-		x.transport.CloseIdleConnections()
+		x.closeIdle()
 	}
 }
 
@@ -114,56 +107,6 @@ func (o *origin) credential(ctx context.Context, s *Services, c *access.Connecti
 	}
 	o.secret, o.asked = secret, now
 	return secret, nil
-}
-
-// newTransport builds what the requests of a connection are sent through. It dials what the document names, whatever a request
-// says; it follows no redirect, asks no proxy, and adds nothing to a request.
-func newTransport(s *Services, c *access.Connection) (*http.Transport, error) {
-	conf, err := backendTLS(c)
-	if err != nil {
-		return nil, err
-	}
-	if conf != nil && c.TLS.ServerName == "" {
-		conf.ServerName = "" // a connection may name several hosts: each is verified by its own
-	}
-	most := defaultConns
-	var spoken []string
-	if c.HTTP != nil {
-		spoken = c.HTTP.Protocols
-		if c.HTTP.MaxBackends > 0 {
-			most = c.HTTP.MaxBackends
-		}
-	}
-	t := &http.Transport{TLSClientConfig: conf, DisableCompression: true, MaxConnsPerHost: most, MaxIdleConns: 0, MaxIdleConnsPerHost: min(most, idleConns),
-		IdleConnTimeout: idleConn, TLSHandshakeTimeout: 10 * time.Second, ExpectContinueTimeout: time.Second,
-		MaxResponseHeaderBytes: headerBytes, ReadBufferSize: ioBuffer, WriteBufferSize: ioBuffer,
-		Protocols: protocols(spoken)}
-	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := s.Dial(ctx, network, address)
-		if err != nil {
-			return nil, unreachable(c, err)
-		}
-		return conn, nil
-	}
-	return t, nil
-}
-
-func protocols(spoken []string) *http.Protocols {
-	p := new(http.Protocols)
-	if len(spoken) == 0 {
-		spoken = []string{"h2", "http/1.1"}
-	}
-	for _, name := range spoken {
-		switch name {
-		case "h2":
-			p.SetHTTP2(true)
-		case "http/1.1":
-			p.SetHTTP1(true)
-		case "h2c":
-			p.SetUnencryptedHTTP2(true)
-		}
-	}
-	return p
 }
 
 // target refuses a URL whose origin the document of c does not name. A gateway that could be talked into calling elsewhere would carry its credential there.

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -18,6 +19,7 @@ import (
 	"gatehouse/internal/cli/client"
 	"gatehouse/internal/config"
 	"gatehouse/internal/fault"
+	"gatehouse/internal/heap"
 	"gatehouse/internal/protocol"
 	"gatehouse/internal/wire"
 )
@@ -54,6 +56,11 @@ func run(ctx context.Context, o cli.ServeOptions, more extra) error {
 	if err != nil {
 		_ = s.close(context.WithoutCancel(ctx))
 		return err
+	}
+	if heap.Ours(os.Getenv) {
+		second := time.NewTicker(time.Second)
+		defer second.Stop()
+		go heap.Keep(ctx, second.C)
 	}
 	err = g.live(ctx, o, more)
 	if closeErr := g.close(); err == nil {

@@ -24,6 +24,7 @@ var arrows = []arrow{
 	{"internal/access", nil, true, "the nouns import nothing, so that everybody can import them"},
 	{"internal/fault", nil, true, "the kinds of error import nothing, so that everybody can import them"},
 	{"internal/gate", []string{"internal/access", "internal/fault", "internal/http1"}, true, "the kernel is read in one sitting: it asks everything else through its own small interfaces"},
+	{"internal/heap", nil, true, "the collector knows nothing of what is collected"},
 	{"internal/http1", nil, true, "an HTTP client knows nothing of who uses it"},
 	{"internal/mask/*", []string{"internal/access", "internal/mask"}, true, "what hides values in documents is pure, and borrows nothing"},
 	{"internal/wire/wiretest", []string{"internal/access", "internal/fault", "internal/gate", "internal/wire", "internal/mask"}, false, "the conformance suite knows the contract, and no protocol"},

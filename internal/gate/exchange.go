@@ -43,8 +43,8 @@ func (v *Visit) Caller() Caller { return v.first.caller }
 // ID names the session.
 func (v *Visit) ID() string { return v.first.caller.Session }
 
-// Exchange returns a gate for one request: Leave gives it back.
-func (v *Visit) Exchange() (*Exchange, error) {
+// Exchange returns a gate for one request, whose context end ends: Leave gives it back.
+func (v *Visit) Exchange(end context.CancelCauseFunc) (*Exchange, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.ended {
@@ -54,9 +54,10 @@ func (v *Visit) Exchange() (*Exchange, error) {
 	if n := len(v.idle); n > 0 {
 		x := v.idle[n-1]
 		v.idle = v.idle[:n-1]
+		x.end = end
 		return x, nil
 	}
-	x := &Exchange{decider: v.first, visit: v}
+	x := &Exchange{decider: v.first, visit: v, end: end}
 	x.slots = nil
 	return x, nil
 }
@@ -86,6 +87,8 @@ func (v *Visit) closed(why error) {
 type Exchange struct {
 	decider
 	visit *Visit
+	end   context.CancelCauseFunc
+	named origins // of the connection's document
 
 	judged *http.Request // what the permit is for
 	permit Permit
@@ -102,7 +105,7 @@ func (x *Exchange) Leave() {
 		}
 	}
 	x.untie()
-	x.judged, x.permit, x.sent, x.failed = nil, Permit{}, nil, nil
+	x.judged, x.permit, x.sent, x.failed, x.end = nil, Permit{}, nil, nil, nil
 	v := x.visit
 	v.mu.Lock()
 	v.open--
@@ -115,6 +118,10 @@ func (x *Exchange) Leave() {
 		v.closed(nil)
 	}
 }
+
+// End returns what ends the request's context, with a cause that the client is told where no answer has begun. It may be called
+// after the gate was given back.
+func (x *Exchange) End() context.CancelCauseFunc { return x.end }
 
 // Outgoing is a request as it was judged. The gate takes it over: what the protocol does to the values it came from changes
 // nothing of what is sent.
@@ -131,7 +138,7 @@ type Outgoing struct {
 
 // Ask decides on h as every gate does, and permits out to be sent.
 func (x *Exchange) Ask(ctx context.Context, h *Handle, r Request, out Outgoing) (Permit, error) {
-	if err := target(x.conn, out.URL); err != nil {
+	if err := x.named.target(x.conn, out.URL); err != nil {
 		return Permit{}, x.Refuse(h, r.Params, err)
 	}
 	p, err := x.decider.Ask(ctx, h, r)
@@ -140,7 +147,7 @@ func (x *Exchange) Ask(ctx context.Context, h *Handle, r Request, out Outgoing) 
 	}
 	x.look(p).masked = !x.clear(h)
 	x.permit = p
-	x.judged, x.sent = frozen(out)
+	x.judged, x.sent = frozen(ctx, out)
 	return p, nil
 }
 
@@ -167,10 +174,10 @@ func (x *Exchange) Approval(ctx context.Context, id string) (access.Approval, er
 }
 
 // frozen copies what is judged.
-func frozen(out Outgoing) (*http.Request, *counted) {
+func frozen(ctx context.Context, out Outgoing) (*http.Request, *counted) {
 	u := *out.URL
-	r := &http.Request{Method: out.Method, URL: &u, Host: out.Host, Header: out.Header.Clone(), Trailer: out.Trailer,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	r := (&http.Request{Method: out.Method, URL: &u, Host: out.Host, Header: out.Header.Clone(), Trailer: out.Trailer,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
 	if r.Header == nil {
 		r.Header = http.Header{}
 	}
@@ -295,7 +302,9 @@ func (x *Exchange) roundTrip(ctx context.Context, s *slot, r *http.Request, sign
 		return nil, err
 	}
 	s.stage = spent
-	r = r.WithContext(ctx)
+	if ctx != r.Context() {
+		r = r.WithContext(ctx)
+	}
 	if sign != nil {
 		secret, err := o.credential(ctx, x.svc, x.conn)
 		if err != nil {
@@ -341,14 +350,14 @@ type Fetched struct {
 
 // Fetch sends a request of the gateway's own, such as for a token of the backend, under its own principal and on record.
 func (x *Exchange) Fetch(ctx context.Context, o Own, out Outgoing, sign Signer) (*Fetched, error) {
-	if err := target(x.conn, out.URL); err != nil {
+	if err := x.named.target(x.conn, out.URL); err != nil {
 		return nil, err
 	}
 	p, err := x.AskOwn(o)
 	if err != nil {
 		return nil, err
 	}
-	r, _ := frozen(out)
+	r, _ := frozen(ctx, out)
 	f, err := x.fetch(ctx, p, r, sign)
 	status, code := access.StatusOK, ""
 	switch {

@@ -66,7 +66,7 @@ func newEndpoint(t *testing.T) *endpoint {
 
 func (e *endpoint) exchange(t *testing.T) *Exchange {
 	t.Helper()
-	x, err := e.visit.Exchange()
+	x, err := e.visit.Exchange(func(error) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +345,7 @@ func (h hiding) Document(resource string, _ access.Way) access.DocumentMasks {
 // TestExchangeLeaves: a request that goes away without an outcome has one all the same, and a session ends with its last request.
 func TestExchangeLeaves(t *testing.T) {
 	e := newEndpoint(t)
-	x, err := e.visit.Exchange()
+	x, err := e.visit.Exchange(func(error) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -357,7 +357,7 @@ func TestExchangeLeaves(t *testing.T) {
 	if n := len(e.kinds(access.EventSessionClosed)); n != 0 {
 		t.Error("the session is closed on record while a request is under way")
 	}
-	if _, err := e.visit.Exchange(); fault.KindOf(err) != fault.Unavailable {
+	if _, err := e.visit.Exchange(func(error) {}); fault.KindOf(err) != fault.Unavailable {
 		t.Errorf("a request of a session that has ended: %v", err)
 	}
 	x.Leave()

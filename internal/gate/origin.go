@@ -109,9 +109,19 @@ func (o *origin) credential(ctx context.Context, s *Services, c *access.Connecti
 	return secret, nil
 }
 
-// target refuses a URL whose origin the document of c does not name. A gateway that could be talked into calling elsewhere would carry its credential there.
-func target(c *access.Connection, u *url.URL) error {
-	for _, o := range origins(c) {
+// origins are the URLs that a connection's document names.
+type origins struct {
+	doc *access.Connection // that they were read from
+	all []*url.URL
+}
+
+// target refuses a URL whose origin the document of c does not name. A gateway that could be talked into calling elsewhere would carry
+// its credential there.
+func (o *origins) target(c *access.Connection, u *url.URL) error {
+	if o.doc != c {
+		o.doc, o.all = c, named(c)
+	}
+	for _, o := range o.all {
 		if u.Scheme == o.Scheme && (u.Host == o.Host || beneath(o.Host, u.Host)) {
 			return nil
 		}
@@ -125,8 +135,7 @@ func beneath(pattern, host string) bool {
 	return ok && strings.HasPrefix(suffix, ".") && len(host) > len(suffix) && strings.HasSuffix(host, suffix)
 }
 
-// origins are the URLs that a connection's document names.
-func origins(c *access.Connection) []*url.URL {
+func named(c *access.Connection) []*url.URL {
 	var out []*url.URL
 	add := func(text string) {
 		if e, err := access.ParseEndpoint(text); err == nil && text != "" {

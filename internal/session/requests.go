@@ -162,13 +162,15 @@ func (q *Requests) serve(w *answer, r *http.Request, v *visitor) error {
 	if err != nil {
 		return err
 	}
-	x, err := visit.Exchange()
+	ctx, end := context.WithCancelCause(r.Context())
+	defer end(nil)
+	x, err := visit.Exchange(end)
 	if err != nil {
 		return err
 	}
 	defer x.Leave()
-	ctx, done := context.WithDeadlineCause(r.Context(), principal.Expires.Add(q.s.o.Grace), errExpired)
-	defer done()
+	expiry := time.AfterFunc(principal.Expires.Add(q.s.o.Grace).Sub(q.s.o.Gate.Clock()), func() { end(errExpired) })
+	defer expiry.Stop()
 	err = q.p.Exchange.Serve(w, r.WithContext(ctx), x, q.h)
 	if errors.Is(err, gate.ErrMoved) {
 		v.forget(visit, err)

@@ -18,10 +18,9 @@ const maxSilence = 5 * time.Minute
 
 // answer has the gate send what was judged, and passes the answer on.
 func (v *visit) answer(p gate.Permit) error {
-	ctx, flow := exchange.NewFlow(v.r.Context(), v.w, maxSilence)
-	defer flow.Close()
+	v.flow = exchange.NewFlow(v.x, v.w, maxSilence)
+	defer v.flow.Close()
 	defer exchange.Abandon(v.all)
-	v.flow = flow
 	streams := !v.body.whole && v.body.size != 0
 	if streams {
 		// Not before it is permitted: net/http cannot use a connection again whose body nobody read after this.
@@ -30,7 +29,7 @@ func (v *visit) answer(p gate.Permit) error {
 	sign, err := v.signing()
 	var resp *http.Response
 	if err == nil {
-		resp, err = v.x.Send(ctx, p, sign)
+		resp, err = v.x.Send(v.r.Context(), p, sign)
 	}
 	if err != nil {
 		if streams && v.r.ProtoMajor == 1 {
@@ -40,7 +39,7 @@ func (v *visit) answer(p gate.Permit) error {
 		return v.broken(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	flow.Begun()
+	v.flow.Begun()
 	exchange.Relax(v.all, maxSilence)
 	n, hits, err := v.pass(p, resp)
 	out := gate.Outcome{Status: access.StatusOK, Code: strconv.Itoa(resp.StatusCode), Bytes: n, Masked: hits}

@@ -14,11 +14,10 @@ import (
 
 // answer has the gate send what was judged, and passes the answer on.
 func (v *visit) answer(p gate.Permit) error {
-	ctx, flow := exchange.NewFlow(v.r.Context(), v.w, v.idle())
-	defer flow.Close()
+	v.flow = exchange.NewFlow(v.x, v.w, v.idle())
+	defer v.flow.Close()
 	defer exchange.Abandon(v.all)
-	v.flow = flow
-	ctx, end := v.punctual(ctx)
+	ctx, end := v.punctual(v.r.Context())
 	defer end()
 	var resp *http.Response
 	err := v.prepare(ctx)

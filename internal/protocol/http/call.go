@@ -194,8 +194,8 @@ func (v *visit) reflection(ctx context.Context, path string, body []byte) ([]byt
 	if err := v.prepare(ctx); err != nil {
 		return nil, err
 	}
-	u := v.base.URL()
-	out := gate.Outgoing{Method: http.MethodPost, URL: &url.URL{Scheme: u.Scheme, Host: u.Host, Path: v.base.Base + path}, Body: body,
+	u := v.e.base.URL()
+	out := gate.Outgoing{Method: http.MethodPost, URL: &url.URL{Scheme: u.Scheme, Host: u.Host, Path: v.e.base.Base + path}, Body: body,
 		Header: http.Header{"Content-Type": {"application/grpc"}, "Te": {"trailers"}}}
 	out.Host = hostOf(v.conn, out.URL)
 	sign := func(_ context.Context, r *http.Request, c gate.Credential) error {

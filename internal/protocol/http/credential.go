@@ -53,7 +53,7 @@ func (v *visit) here() string {
 }
 
 // origins is what references in the answer are rewritten by.
-func (v *visit) origins() origins { return origins{v.base.URL(), v.base.Base, v.here()} }
+func (v *visit) origins() origins { return origins{v.e.base.URL(), v.e.base.Base, v.here()} }
 
 // hostOf is the Host that the backend is sent: what the document says, else the address, without a port that goes without saying.
 func hostOf(c *access.Connection, u *url.URL) string {

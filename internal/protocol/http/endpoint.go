@@ -15,6 +15,7 @@ import (
 // endpoint is what a connection says about the requests that it takes, compiled. What is read of it is immutable.
 type endpoint struct {
 	connection string
+	base       access.Endpoint
 	ignoreCase bool
 	paths      *templates
 	api        *openapi
@@ -30,6 +31,9 @@ type endpoint struct {
 func compile(c *access.Connection, clock func() time.Time) (*endpoint, error) {
 	e := &endpoint{connection: c.Name, schemas: &schemas{clock: clock}}
 	var err error
+	if e.base, err = access.ParseEndpoint(c.Address); err != nil {
+		return nil, err
+	}
 	if e.inject, err = newInjector(c.Credential, clock); err != nil || c.HTTP == nil {
 		return e, err
 	}
@@ -87,9 +91,12 @@ func newEndpoints(clock func() time.Time) *endpoints {
 func (k *endpoints) of(c *access.Connection) (*endpoint, error) {
 	k.mu.Lock()
 	had := k.all[c.Name]
-	if had == nil || had.doc != c && !(reflect.DeepEqual(had.doc.HTTP, c.HTTP) && reflect.DeepEqual(had.doc.Credential, c.Credential)) {
+	switch {
+	case had == nil || had.doc != c && !same(had.doc, c):
 		had = &compiled{doc: c}
 		k.all[c.Name] = had
+	case had.doc != c: // published again, unchanged
+		had.doc = c
 	}
 	k.mu.Unlock()
 	had.once.Do(func() {
@@ -98,4 +105,9 @@ func (k *endpoints) of(c *access.Connection) (*endpoint, error) {
 		}
 	})
 	return had.e, had.err
+}
+
+// same reports whether two versions of a connection's document compile to the same.
+func same(a, b *access.Connection) bool {
+	return a.Address == b.Address && reflect.DeepEqual(a.HTTP, b.HTTP) && reflect.DeepEqual(a.Credential, b.Credential)
 }

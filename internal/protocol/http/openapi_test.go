@@ -77,7 +77,7 @@ components:
 
 func withDocument(tb testing.TB, text string) *endpoint {
 	tb.Helper()
-	e, err := compile(&access.Connection{Name: "billing", HTTP: &access.HTTPOptions{OpenAPI: text}}, at(0))
+	e, err := compile(&access.Connection{Name: "billing", Address: "https://api.example.com", HTTP: &access.HTTPOptions{OpenAPI: text}}, at(0))
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -28,7 +28,6 @@ type visit struct {
 	r    *http.Request
 	x    *gate.Exchange
 	conn *access.Connection
-	base access.Endpoint
 	raw  string // the target as the client wrote it, behind what names the connection
 	e    *endpoint
 	t    target
@@ -94,13 +93,11 @@ func (p *protocol) Serve(w http.ResponseWriter, r *http.Request, x *gate.Exchang
 }
 
 // read finds out what the request is for.
-func (v *visit) read(domain string) error {
+func (v *visit) read(domain string) (err error) {
 	v.conn = v.x.Connection()
-	base, err := access.ParseEndpoint(v.conn.Address)
-	if err != nil {
-		return fault.Wrap(fault.Unavailable, "http.read", err, "the address of connection %s cannot be read", v.conn.Name)
+	if v.e, err = v.p.endpoints.of(v.conn); err != nil {
+		return err
 	}
-	v.base = base
 	if _, v.raw, err = exchange.Route(v.r, domain); err != nil {
 		return err
 	}
@@ -116,9 +113,6 @@ func (v *visit) read(domain string) error {
 
 // understand turns the request, as far as it is known, into what is judged.
 func (v *visit) understand() (err error) {
-	if v.e, err = v.p.endpoints.of(v.conn); err != nil {
-		return err
-	}
 	if v.t, err = normalise(v.raw, v.e.ignoreCase); err != nil {
 		return err
 	}
@@ -158,10 +152,10 @@ func (v *visit) hold(h *gate.Handle) (err error) {
 
 // outgoing is the request as the backend is sent it.
 func (v *visit) outgoing() (gate.Outgoing, error) {
-	u := v.base.URL()
-	out := gate.Outgoing{Method: v.r.Method, URL: &url.URL{Scheme: u.Scheme, Host: u.Host}, Header: v.r.Header.Clone(),
+	u := v.e.base.URL()
+	out := gate.Outgoing{Method: v.r.Method, URL: &url.URL{Scheme: u.Scheme, Host: u.Host}, Header: v.r.Header, // nobody reads it from here on; what is judged is the gate's copy
 		Length: v.r.ContentLength}
-	v.t.on(v.base.Base, out.URL)
+	v.t.on(v.e.base.Base, out.URL)
 	switch {
 	case v.body != nil && v.body.Whole:
 		out.Body = v.body.Held

@@ -1,13 +1,13 @@
 package exchange
 
 import (
-	"context"
 	"io"
 	"net/http"
 	"sync"
 	"time"
 
 	"gatehouse/internal/fault"
+	"gatehouse/internal/gate"
 )
 
 // Flow watches one round trip for silence: of the backend, whose answer is then cut, and of a client that does not take what it
@@ -28,11 +28,10 @@ var past = time.Unix(1, 0)
 var ErrSilent = &fault.Error{Op: "exchange.Flow", Kind: fault.Backend, Say: "the backend said nothing for too long",
 	Hint: "http.idle_timeout of the connection says how long it may."}
 
-// NewFlow begins to watch. The context that it returns ends with ErrSilent where the backend is silent for longer than idle.
-// Close ends both.
-func NewFlow(ctx context.Context, w http.ResponseWriter, idle time.Duration) (context.Context, *Flow) {
-	ctx, end := context.WithCancelCause(ctx)
+// NewFlow begins to watch. It ends x, with ErrSilent, where the backend is silent for longer than idle. Close ends the watch.
+func NewFlow(x *gate.Exchange, w http.ResponseWriter, idle time.Duration) *Flow {
 	f := &Flow{client: http.NewResponseController(w), idle: idle}
+	end := x.End()
 	f.timer = time.AfterFunc(idle, func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -41,7 +40,7 @@ func NewFlow(ctx context.Context, w http.ResponseWriter, idle time.Duration) (co
 		}
 		end(ErrSilent)
 	})
-	return ctx, f
+	return f
 }
 
 // Close ends the watch, before the request's handler returns: from then on the client's connection must not be touched.

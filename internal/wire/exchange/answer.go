@@ -18,7 +18,7 @@ func Length(w http.ResponseWriter, resp *http.Response) {
 // Buffers are what answers are copied through.
 type Buffers struct{ pool sync.Pool }
 
-const copied = 32 << 10
+const copied = 64 << 10
 
 // Get returns a buffer.
 func (b *Buffers) Get() *[]byte {

@@ -124,9 +124,6 @@ func (l *limited) Read(b []byte) (int, error) {
 // quiet reports whether a kept connection is still open, and its backend has said nothing that nobody asked for: its next words
 // would be taken for an answer.
 func (l *line) quiet() bool {
-	if l.r.Buffered() > 0 {
-		return false
-	}
 	conn := l.conn
 	if t, ok := conn.(*tls.Conn); ok {
 		conn = t.NetConn()

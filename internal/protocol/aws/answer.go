@@ -36,7 +36,7 @@ func (v *visit) answer(p gate.Permit) error {
 			v.w.Header().Set("Connection", "close")
 		}
 		_ = v.x.Done(p, gate.Outcome{Status: access.StatusError, Code: fault.KindOf(err).String()})
-		return v.broken(err)
+		return v.echo.Error(v.broken(err))
 	}
 	defer func() { _ = resp.Body.Close() }()
 	v.flow.Begun()
@@ -50,7 +50,7 @@ func (v *visit) answer(p gate.Permit) error {
 	if done := v.x.Done(p, out); done != nil {
 		return done
 	}
-	return err
+	return v.echo.Error(err)
 }
 
 // broken words why there is no answer: where the client's own body was at fault, it learns that.
@@ -65,7 +65,9 @@ func (v *visit) broken(err error) error {
 func (v *visit) pass(p gate.Permit, resp *http.Response) (n, hits int64, err error) {
 	clean(resp.Header)
 	redirected(resp)
-	scrub(resp, v.keys)
+	if err := v.scrub(resp); err != nil {
+		return 0, 0, err
+	}
 	if err := v.queues(resp); err != nil {
 		return 0, 0, err
 	}
@@ -86,7 +88,10 @@ func (v *visit) pass(p gate.Permit, resp *http.Response) (n, hits int64, err err
 	defer v.p.buffers.Put(buf)
 	n, err = v.x.Pass(p, v.flow.Writer(v.w, pieces), v.flow.Body(resp.Body), *buf)
 	if err == nil {
-		exchange.Finish(v.w, resp, clean)
+		exchange.Finish(v.w, resp, func(h http.Header) {
+			clean(h)
+			v.echo.Header(h)
+		})
 		err = v.flow.Flush()
 	}
 	if err != nil {

@@ -19,9 +19,7 @@ func (v *visit) outgoing() (gate.Outgoing, error) {
 		return gate.Outgoing{}, err
 	}
 	out := gate.Outgoing{Method: v.r.Method, URL: u, Host: host(u), Header: forwarded(v.read.Header)}
-	if !v.hide.none() || v.tellsQueues() {
-		out.Header.Set("Accept-Encoding", "identity")
-	}
+	out.Header.Set("Accept-Encoding", "identity") // what is masked, or no client's to know, can be found in what can be read
 	switch {
 	case v.body.whole:
 		out.Body = v.body.held

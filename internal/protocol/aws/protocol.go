@@ -15,6 +15,7 @@ import (
 	"gatehouse/internal/gate"
 	"gatehouse/internal/mask"
 	"gatehouse/internal/wire"
+	"gatehouse/internal/wire/coding"
 	"gatehouse/internal/wire/exchange"
 
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
@@ -58,6 +59,8 @@ type protocol struct {
 	signer   *v4.Signer
 	roles    *roles
 	compiled *exchange.Compiled
+	echoes   exchange.Echoes
+	coder    coding.Coder
 }
 
 // verbs is every action of IAM that a call can be, and the gateway's own two.

@@ -36,6 +36,9 @@ type visit struct {
 	all  io.ReadCloser
 	flow *exchange.Flow
 	keys aws.Credentials // that the call was signed with
+
+	echo     *exchange.Echo
+	scrubbed exchange.Scrubbed
 }
 
 // payload is what a client sends as the body.

@@ -31,7 +31,7 @@ func (v *visit) answer(p gate.Permit) error {
 			v.w.Header().Set("Connection", "close")
 		}
 		_ = v.x.Done(p, gate.Outcome{Status: access.StatusError, Code: fault.KindOf(err).String()})
-		return err
+		return v.echo.Error(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	v.begun()
@@ -39,7 +39,7 @@ func (v *visit) answer(p gate.Permit) error {
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		out, err := v.turn(ctx, p, resp)
 		_, out.Digest = v.x.Digest()
-		return errors.Join(err, v.x.Done(p, out))
+		return errors.Join(v.echo.Error(err), v.x.Done(p, out))
 	}
 	if err = v.meter(p); err == nil {
 		n, hits, err = v.pass(p, resp)
@@ -55,7 +55,7 @@ func (v *visit) answer(p gate.Permit) error {
 	if done := v.x.Done(p, out); done != nil {
 		return done
 	}
-	return err
+	return v.echo.Error(err)
 }
 
 // pass writes the answer to the client, and returns how many bytes of it, and how many values were hidden.
@@ -70,7 +70,7 @@ func (v *visit) pass(p gate.Permit, resp *http.Response) (n, hits int64, err err
 	for name, values := range resp.Header {
 		h[name] = values
 	}
-	resp.Body = v.echo.body(resp.Body, v.p.buffers)
+	resp.Body = v.scrubbed.Of(v.echo, resp.Body, v.p.buffers)
 	if v.x.Masked(p) || !v.hidden().None() {
 		if n, hits, err = v.masked(resp); err != nil { // a refusal comes with nothing of the answer
 			for name := range resp.Header {
@@ -90,7 +90,7 @@ func (v *visit) pass(p gate.Permit, resp *http.Response) (n, hits int64, err err
 	defer v.p.buffers.Put(buf)
 	n, err = v.x.Pass(p, v.flow.Writer(v.w, resp.ContentLength < 0), v.flow.Body(resp.Body), *buf)
 	if err == nil {
-		exchange.Finish(v.w, resp, v.echo.header)
+		exchange.Finish(v.w, resp, v.echo.Header)
 		if resp.ContentLength != 0 { // a header that is all of an answer of gRPC must end it
 			err = v.flow.Flush()
 		}
@@ -131,7 +131,7 @@ func (v *visit) masked(resp *http.Response) (n, hits int64, err error) {
 	w.start()
 	exchange.Finish(v.w, resp, func(h http.Header) {
 		exchange.Untell(h)
-		v.echo.header(h)
+		v.echo.Header(h)
 		hits += hidden.Headers(h)
 		if v.call != nil && v.call.hider != nil {
 			hideStatus(h)

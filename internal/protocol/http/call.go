@@ -324,7 +324,7 @@ func (v *visit) maskedCall(hidden *exchange.Hidden, resp *http.Response) (n, hit
 	}
 	exchange.Finish(v.w, resp, func(h http.Header) {
 		exchange.Untell(h)
-		v.echo.header(h)
+		v.echo.Header(h)
 		hits += hidden.Headers(h)
 		hideStatus(h)
 	})

@@ -26,7 +26,7 @@ func (v *visit) prepare(ctx context.Context) (err error) {
 // sign puts the backend's credential in, and learns what must not come back.
 func (v *visit) sign(_ context.Context, r *http.Request, c gate.Credential) error {
 	secrets, err := v.e.inject.inject(r, c.User, c.Password, v.token, v.signed)
-	v.echo = v.e.echoOf(secrets)
+	v.echo = v.e.echoes.Of(secrets...)
 	return err
 }
 
@@ -76,9 +76,9 @@ func (v *visit) readable(resp *http.Response) error {
 	if resp.StatusCode == http.StatusUnauthorized && v.token != "" {
 		v.e.inject.oauth.rejected(v.token)
 	}
-	v.echo.header(resp.Header)
+	v.echo.Header(resp.Header)
 	encoding := strings.Join(resp.Header.Values("Content-Encoding"), ",")
-	if v.echo == nil || encoding == "" || strings.EqualFold(encoding, "identity") || resp.StatusCode == http.StatusPartialContent ||
+	if v.echo == nil || encoding == "" || strings.EqualFold(encoding, "identity") ||
 		v.r.Method == http.MethodHead || resp.StatusCode == http.StatusNotModified {
 		return nil
 	}

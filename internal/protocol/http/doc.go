@@ -11,6 +11,6 @@
 //   - protocol.go (what the protocol is), relay.go (one request), answer.go (its answer)
 //   - path.go, query.go (its target), template.go (paths with parameters), body.go (a body that is held), statement.go (what
 //     policy judges and a reviewer reads), verbs.go (the actions), openapi.go (a document's operations as actions)
-//   - header.go (what is passed on, both ways), inject.go (the backend's credential), echo.go (it never comes back)
+//   - header.go (what is passed on, both ways), inject.go (the backend's credential), exchange.Echo (it never comes back)
 //   - stream.go (what is sent as it comes), upgrade.go and websocket.go (WebSocket, RFC 6455), call.go (gRPC)
 package http

@@ -1,8 +1,6 @@
 package http
 
 import (
-	"bytes"
-	"crypto/sha256"
 	"fmt"
 	"reflect"
 	"sync"
@@ -10,6 +8,7 @@ import (
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
+	"gatehouse/internal/wire/exchange"
 )
 
 // endpoint is what a connection says about the requests that it takes, compiled. What is read of it is immutable.
@@ -22,9 +21,7 @@ type endpoint struct {
 	inject     *injector
 	schemas    *schemas
 
-	mu    sync.Mutex
-	known [sha256.Size]byte // of what echo was made from
-	echo  *echo
+	echoes exchange.Echoes
 }
 
 // compile reads what a connection's document says about its requests.
@@ -53,20 +50,6 @@ func compile(c *access.Connection, clock func() time.Time) (*endpoint, error) {
 		}
 	}
 	return e, nil
-}
-
-// echoOf returns what finds these secrets, which change seldom.
-func (e *endpoint) echoOf(secrets [][]byte) *echo {
-	if len(secrets) == 0 {
-		return nil
-	}
-	sum := sha256.Sum256(bytes.Join(secrets, []byte{0}))
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if sum != e.known {
-		e.known, e.echo = sum, newEcho(secrets...)
-	}
-	return e.echo
 }
 
 // endpoints keeps what connections' documents compile to, one for each connection: the last one that was asked for.

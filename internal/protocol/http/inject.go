@@ -20,6 +20,7 @@ import (
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
+	"gatehouse/internal/wire/exchange"
 )
 
 // injector puts a backend's credential into requests, as a connection's document says. It is safe for concurrent use.
@@ -105,6 +106,9 @@ func (i *injector) inject(r *http.Request, user string, secret access.Secret, to
 	if err != nil {
 		return nil, err
 	}
+	if len(word) < exchange.MinEcho && i.signed == nil && i.oauth == nil {
+		return nil, unusable("it has fewer bytes than can be told from other text: it could not be kept out of answers")
+	}
 	secrets := [][]byte{[]byte(word)}
 	switch i.how.As {
 	case "bearer":
@@ -119,7 +123,8 @@ func (i *injector) inject(r *http.Request, user string, secret access.Secret, to
 		i.intoQuery(r.URL, word)
 		return secrets, nil
 	case "hmac":
-		return secrets, i.sign(r, []byte(word), body)
+		signature, err := i.sign(r, []byte(word), body)
+		return append(secrets, signature), err
 	}
 	if token == "" {
 		return nil, unusable("no token was minted")
@@ -247,11 +252,11 @@ func digest(algorithm string) (func() hash.Hash, error) {
 	return nil, fmt.Errorf("credential.inject: %q is none of sha256, sha384, sha512", algorithm)
 }
 
-// sign puts a signature over the template into its header.
-func (i *injector) sign(r *http.Request, key, body []byte) error {
+// sign puts a signature over the template into its header, and returns it: whoever has it can send the request again.
+func (i *injector) sign(r *http.Request, key, body []byte) ([]byte, error) {
 	alg, err := digest(i.how.Algorithm)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	now := strconv.FormatInt(i.clock().Unix(), 10)
 	if i.how.TimeName != "" {
@@ -266,7 +271,7 @@ func (i *injector) sign(r *http.Request, key, body []byte) error {
 		value = base64.StdEncoding.EncodeToString(mac.Sum(nil))
 	}
 	r.Header.Set(i.how.Name, i.how.Prefix+value)
-	return nil
+	return []byte(value), nil
 }
 
 // value is what a piece stands for in one request.

@@ -20,6 +20,7 @@ import (
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
+	"gatehouse/internal/wire/exchange"
 )
 
 func outgoing(tb testing.TB) *http.Request {
@@ -118,7 +119,7 @@ func (s *tokens) fetch(ctx context.Context, out gate.Outgoing, sign gate.Signer)
 	case s.answer != "":
 		return &gate.Fetched{Status: 200, Body: []byte(s.answer)}, nil
 	}
-	return &gate.Fetched{Status: 200, Body: fmt.Appendf(nil, `{"access_token":"token-%d","token_type":"Bearer","expires_in":%d}`, n, s.life)}, nil
+	return &gate.Fetched{Status: 200, Body: fmt.Appendf(nil, `{"access_token":"minted-%d","token_type":"Bearer","expires_in":%d}`, n, s.life)}, nil
 }
 
 func oauthOf(tb testing.TB, how access.Injection) *injector {
@@ -149,7 +150,7 @@ func TestTokenIsKept(t *testing.T) {
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() {
-				if got, err := ask(t.Context(), i, s); got != "Bearer token-1" || err != nil {
+				if got, err := ask(t.Context(), i, s); got != "Bearer minted-1" || err != nil {
 					t.Errorf("%s %v", got, err)
 				}
 			})
@@ -160,7 +161,7 @@ func TestTokenIsKept(t *testing.T) {
 		}
 		s.fail.Store(true)
 		time.Sleep(9*time.Minute + 30*time.Second) // within the slack
-		if got, err := ask(t.Context(), i, s); got != "Bearer token-1" || err != nil || s.asked.Load() != 2 {
+		if got, err := ask(t.Context(), i, s); got != "Bearer minted-1" || err != nil || s.asked.Load() != 2 {
 			t.Errorf("while the renewal fails: %s %v after %d", got, err, s.asked.Load())
 		}
 		time.Sleep(30 * time.Second)
@@ -173,7 +174,7 @@ func TestTokenIsKept(t *testing.T) {
 		}
 		s.fail.Store(false)
 		time.Sleep(2 * afterFailure)
-		if got, err := ask(t.Context(), i, s); err != nil || got != fmt.Sprintf("Bearer token-%d", before+1) {
+		if got, err := ask(t.Context(), i, s); err != nil || got != fmt.Sprintf("Bearer minted-%d", before+1) {
 			t.Errorf("once the server is back: %s %v", got, err)
 		}
 	})
@@ -187,14 +188,14 @@ func TestTokenIsRejected(t *testing.T) {
 		if err != nil || s.body != "client_id=cl+ient&client_secret=the-secret&grant_type=client_credentials" || s.seen.Header.Get("Authorization") != "" {
 			t.Fatalf("%s %v %s", first, err, s.body)
 		}
-		i.oauth.rejected("token-1") // it is new: another would not be better
-		if got, _ := ask(t.Context(), i, s); got != "Bearer token-1" {
+		i.oauth.rejected("minted-1") // it is new: another would not be better
+		if got, _ := ask(t.Context(), i, s); got != "Bearer minted-1" {
 			t.Errorf("right away: %s", got)
 		}
 		time.Sleep(rejectAfter)
-		i.oauth.rejected("token-1")
-		i.oauth.rejected("token-1")
-		if got, _ := ask(t.Context(), i, s); got != "Bearer token-2" || s.asked.Load() != 2 {
+		i.oauth.rejected("minted-1")
+		i.oauth.rejected("minted-1")
+		if got, _ := ask(t.Context(), i, s); got != "Bearer minted-2" || s.asked.Load() != 2 {
 			t.Errorf("later: %s after %d", got, s.asked.Load())
 		}
 	})
@@ -211,7 +212,7 @@ func TestTokenOfAnImpatientClient(t *testing.T) {
 		if _, err := ask(ctx, i, s); !errors.Is(err, context.Canceled) {
 			t.Errorf("%v", err)
 		}
-		if got, err := ask(t.Context(), i, s); got != "Bearer token-1" || err != nil {
+		if got, err := ask(t.Context(), i, s); got != "Bearer minted-1" || err != nil {
 			t.Errorf("%s %v", got, err)
 		}
 	})
@@ -224,7 +225,33 @@ func TestMintedThatIsNone(t *testing.T) {
 			t.Errorf("%.60s: %v", answer, err)
 		}
 	}
-	if m, err := readMinted([]byte(`{"access_token":"a","token_type":"bearer","expires_in":"3600"}`), time.Unix(0, 0)); err != nil || m.until.Unix() != 3598 || m.renew.Unix() != 3540 {
+	if m, err := readMinted([]byte(`{"access_token":"accessed","token_type":"bearer","expires_in":"3600"}`), time.Unix(0, 0)); err != nil || m.until.Unix() != 3598 || m.renew.Unix() != 3540 {
 		t.Errorf("%+v %v", m, err)
+	}
+}
+
+// TestAttackByEcho: a credential that could not be told from other text is not sent, since it could not be kept out of answers; and a
+// signature is a credential, for one request.
+func TestAttackByEcho(t *testing.T) {
+	short := access.NewSecret([]byte("hunter2"))
+	for _, how := range []access.Injection{{As: "bearer"}, {As: "basic"}, {As: "header", Name: "X-Key"}, {As: "query", Name: "key"}} {
+		i, err := newInjector(access.Credential{User: "administrator", Env: "X", Inject: &how}, at(0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := outgoing(t)
+		before := fmt.Sprint(r.Header, r.URL)
+		if _, err := i.inject(r, "administrator", short, "", nil); fault.KindOf(err) != fault.Unavailable || fmt.Sprint(r.Header, r.URL) != before || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", how.As, err)
+		}
+	}
+	i, err := newInjector(access.Credential{Env: "X", Inject: &access.Injection{As: "hmac", Name: "X-Signature", Template: "{method} {path}"}}, at(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := outgoing(t)
+	secrets, err := i.inject(r, "", short, "", nil)
+	if said := exchange.NewEcho(secrets...).Text("it was " + r.Header.Get("X-Signature")); err != nil || strings.Contains(said, r.Header.Get("X-Signature")) {
+		t.Errorf("%s %v", said, err)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
+	"gatehouse/internal/wire/exchange"
 )
 
 // How long tokens are used, and how long a refusal of one is remembered.
@@ -138,10 +139,16 @@ func (o *oauth) mint(ctx context.Context, get fetch) (minted, error) {
 	out := gate.Outgoing{Method: http.MethodPost, URL: o.url, Host: o.host, Header: http.Header{
 		"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {"application/json"}, "User-Agent": {"gatehouse"}}}
 	asked := o.clock()
-	got, err := get(ctx, out, o.identify)
+	var echo *exchange.Echo
+	got, err := get(ctx, out, func(ctx context.Context, r *http.Request, c gate.Credential) error {
+		if word, err := wordOf(c.Password); err == nil {
+			echo = exchange.NewEcho([]byte(word))
+		}
+		return o.identify(ctx, r, c)
+	})
 	switch {
 	case err != nil:
-		return minted{}, noToken(err)
+		return minted{}, noToken(echo.Error(err))
 	case got.Status != http.StatusOK:
 		return minted{}, noToken(fmt.Errorf("its server answers %d", got.Status))
 	}
@@ -178,7 +185,7 @@ func readMinted(answer []byte, asked time.Time) (minted, error) {
 		Type    string          `json:"token_type"`
 		Expires json.RawMessage `json:"expires_in"`
 	}
-	if json.Unmarshal(answer, &got) != nil || got.Token == "" || len(got.Token) > maxMinted || !printableASCII(got.Token) || strings.Contains(got.Token, " ") {
+	if json.Unmarshal(answer, &got) != nil || len(got.Token) < exchange.MinEcho || len(got.Token) > maxMinted || !printableASCII(got.Token) || strings.Contains(got.Token, " ") {
 		return minted{}, noToken(errors.New("the answer holds no token that can be used"))
 	}
 	if !strings.EqualFold(got.Type, "bearer") {

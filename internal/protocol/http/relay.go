@@ -43,7 +43,8 @@ type visit struct {
 
 	streamed bool   // its body is sent as it comes
 	signed   []byte // the body that is sent, where it was held
-	echo     *echo
+	echo     *exchange.Echo
+	scrubbed exchange.Scrubbed
 }
 
 // Serve implements wire.Exchanger: one request, from top to bottom.

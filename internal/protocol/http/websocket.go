@@ -119,7 +119,7 @@ func (s *socket) welcome(resp *http.Response, protocol string) error {
 	if protocol != "" {
 		h.Set("Sec-Websocket-Protocol", protocol)
 	}
-	s.v.echo.header(h)
+	s.v.echo.Header(h)
 	_ = s.conn.SetWriteDeadline(s.v.p.clock().Add(s.v.idle()))
 	w := bufio.NewWriter(s.conn)
 	_, _ = w.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
@@ -196,7 +196,7 @@ func (s *socket) relay(from, to *side) {
 func (s *socket) pass(to *side, m websocket.Message) error {
 	if to == &s.client {
 		if s.v.echo != nil {
-			m.Payload = s.v.echo.scrub(nil, m.Payload)
+			m.Payload = s.v.echo.Scrub(nil, m.Payload)
 		}
 		if m.Op.Control() {
 			m.Payload = m.Payload[:min(len(m.Payload), websocket.MaxControl)]

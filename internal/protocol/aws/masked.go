@@ -122,6 +122,7 @@ func (v *visit) streamed(resp *http.Response, hidden *exchange.Hidden, how form,
 		return 0, err
 	}
 	defer func() { _ = src.Close() }()
+	length := resp.ContentLength
 	resp.ContentLength = -1
 	resp.Header.Del("Content-Encoding")
 	v.heads(resp)
@@ -131,7 +132,7 @@ func (v *visit) streamed(resp *http.Response, hidden *exchange.Hidden, how form,
 		w.start()
 		return n, err
 	}
-	n, err := exchange.Rebuild(v.flow.Writer(w, true), src, m, v.p.buffers)
+	n, err := exchange.Rebuild(v.flow.Writer(w, length < 0), src, m, v.p.buffers, length)
 	*hits += m.Hits()
 	if err == nil {
 		w.start()

@@ -157,7 +157,7 @@ func (v *visit) document(w http.ResponseWriter, hidden *exchange.Hidden, resp *h
 		n, err = io.Copy(v.flow.Writer(w, true), src)
 		return n, 0, err
 	}
-	n, err = exchange.Rebuild(v.flow.Writer(w, true), src, m, v.p.buffers)
+	n, err = exchange.Rebuild(v.flow.Writer(w, resp.ContentLength < 0), src, m, v.p.buffers, resp.ContentLength)
 	return n, m.Hits(), err
 }
 

@@ -76,7 +76,7 @@ func TestRebuildInPieces(t *testing.T) {
 			return
 		}
 		var b bytes.Buffer
-		n, err := Rebuild(&b, src, m, new(Buffers))
+		n, err := Rebuild(&b, src, m, new(Buffers), rapid.SampledFrom([]int64{-1, 1}).Draw(r, "length"))
 		if err != nil || b.String() != veiled || n != int64(len(veiled)) || m.Hits() != 2 {
 			r.Fatalf("%s %d %d %v", b.String(), n, m.Hits(), err)
 		}
@@ -95,11 +95,38 @@ func TestRebuildStops(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Rebuild(io.Discard, src, m, new(Buffers)); err == nil {
+		if _, err := Rebuild(io.Discard, src, m, new(Buffers), -1); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
 }
+
+// TestRebuildParts: of a body whose length is known few large parts are written, and of one that comes in pieces each as it comes.
+func TestRebuildParts(t *testing.T) {
+	long := "[" + strings.Repeat("12,", 33<<10) + "1]"
+	for length, want := range map[int64]int{int64(len(long)): 2, -1: len(long)/1000 + 1} {
+		m, _, err := hidden(t, hideEmail).masker("application/json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var w counting
+		if n, err := Rebuild(&w, pieces{strings.NewReader(long)}, m, new(Buffers), length); err != nil || n != int64(len(long)) || w.writes != want {
+			t.Errorf("a body of length %d: %d bytes in %d parts (%v), not %d", length, n, w.writes, err, want)
+		}
+	}
+}
+
+type counting struct{ writes int }
+
+func (c *counting) Write(b []byte) (int, error) {
+	c.writes++
+	return len(b), nil
+}
+
+// pieces gives 1000 bytes at a time.
+type pieces struct{ io.Reader }
+
+func (p pieces) Read(b []byte) (int, error) { return p.Reader.Read(b[:min(len(b), 1000)]) }
 
 // TestHiddenHeaders: those that are named, those that hold what a detector finds, and no others.
 func TestHiddenHeaders(t *testing.T) {

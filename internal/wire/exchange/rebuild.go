@@ -10,14 +10,21 @@ import (
 	"gatehouse/internal/mask/body"
 )
 
-// Rebuild copies a body through m, which hides values in it, and returns how many bytes were written. Where the body turns out
-// to be unreadable, what was written before it stands, and the answer must be cut.
-func Rebuild(w io.Writer, src io.Reader, m *body.Masker, buffers *Buffers) (n int64, err error) {
+// Rebuild copies a body through m, which hides values in it, and returns how many bytes were written. length is how long the body
+// was before: one whose length is known comes without pauses, and is read and written in large parts; below 0 it may come in
+// pieces that take their time, and each is written when it has come. Where the body turns out to be unreadable, what was written
+// before it stands, and the answer must be cut.
+func Rebuild(w io.Writer, src io.Reader, m *body.Masker, buffers *Buffers, length int64) (n int64, err error) {
 	in, out := buffers.Get(), buffers.Get()
 	defer buffers.Put(in)
 	defer buffers.Put(out)
 	for {
 		got, readErr := src.Read(*in)
+		for length >= 0 && readErr == nil && got < len(*in) {
+			var more int
+			more, readErr = src.Read((*in)[got:])
+			got += more
+		}
 		dst, err := m.Write((*out)[:0], (*in)[:got])
 		if err == nil && errors.Is(readErr, io.EOF) {
 			dst, err = m.Close(dst)

@@ -330,4 +330,14 @@ var table = []mutant{
 		find: "case holds:\n\t\treturn expression\n\tcase c.key.unsure:", replace: "case c.key.unsure:",
 		pkg: "./internal/protocol/aws", test: "TestImportIAM",
 	},
+	{
+		check: "mask: the quick reader of JSON knows what it may not show", file: "internal/mask/body/jsonrun.go",
+		find: "(j.cover != nil || j.seek) && !j.plainHidden", replace: "j.seek && !j.plainHidden",
+		pkg: "./internal/mask/body", test: "TestQuickReader",
+	},
+	{
+		check: "mask: the quick reader of JSON refuses what the other one refuses", file: "internal/mask/body/jsonrun.go",
+		find: "ok = c == top.closing", replace: "ok = c == ']' || c == '}'",
+		pkg: "./internal/mask/body", test: "TestQuickReader",
+	},
 }

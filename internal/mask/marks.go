@@ -48,6 +48,9 @@ func (m *marker) look(block []byte) bool {
 	return m.marks != 0
 }
 
+// Harmless reports whether a value holds nothing that any detector would be asked about. It says so of short values only.
+func Harmless(v []byte) bool { return len(v) <= 4*blockSize && harmless(v) }
+
 // harmless reports whether a text holds nothing that could be marked, nor be folded to it. It is worth its time for short
 // values, most of which are names and words.
 func harmless(v []byte) bool {

@@ -93,7 +93,7 @@ func (s *Scanner) Mask(dst, v []byte) (out []byte, hits int) {
 
 // once makes one pass. Where it finds nothing it returns v.
 func (s *Scanner) once(dst, v []byte) ([]byte, int) {
-	if len(v) <= 4*blockSize && harmless(v) {
+	if Harmless(v) {
 		return v, 0
 	}
 	if !beyondASCII(v) || !foldable(v) {

@@ -24,6 +24,19 @@ func shop(size int) []byte {
 	return append(b, "]}"...)
 }
 
+// list is the document of bench/web.go: small members, of which two are hidden in each element.
+func list(size int) []byte {
+	b := []byte(`{"items":[`)
+	for i := 0; len(b) < size; i++ {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = fmt.Appendf(b, `{"id":%d,"name":"Customer Number %d","email":"c%d@example.org","city":"Utrecht","placed":"2026-01-01T00:00:%02dZ","amount":%d.50,"state":"open"}`,
+			i, i, i, i%60, i*7)
+	}
+	return append(b, `],"next":null}`...)
+}
+
 func BenchmarkBody(b *testing.B) {
 	words := bytes.Repeat([]byte("the quick brown fox jumps over the lazy dog, again and again;\n"), 1600)
 	log := bytes.Repeat([]byte("2026-05-06 07:08:09 INFO order 8812 shipped by truck 12 at 3.5 kg, took 12ms status=200\n"), 1200)
@@ -36,7 +49,9 @@ func BenchmarkBody(b *testing.B) {
 		{"json/paths/clean", body.JSON, at(redact, "$.orders[*].email", "**.ssn"), shop(100 << 10)},
 		{"json/path/top", body.JSON, at(redact, "$.orders[*].email"), shop(100 << 10)},
 		{"json/paths/found", body.JSON, at(redact, "$.customers[*].name"), shop(100 << 10)},
+		{"json/two fields", body.JSON, at(redact, "$.items[*].email", "**.name"), list(100 << 10)},
 		{"json/detectors", body.JSON, detect(redact), shop(100 << 10)},
+		{"json/detectors/found", body.JSON, detect(redact), list(100 << 10)},
 		{"text/words", body.Text, detect(redact), words},
 		{"text/log", body.Text, detect(redact), log},
 	} {

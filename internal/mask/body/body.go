@@ -171,11 +171,11 @@ func Replacement(dst []byte, kind Kind, m access.Mask) []byte {
 func (r *Rules) replace(dst []byte, kind Kind, text []byte, m access.Mask) []byte {
 	switch kind {
 	case JSON:
-		return r.appendValue(dst, text, m)
+		return r.appendValue(dst, text, &m)
 	case NDJSON:
-		return append(r.appendValue(dst, text, m), '\n')
+		return append(r.appendValue(dst, text, &m), '\n')
 	case SSE:
-		return append(r.appendValue(append(dst, "data: "...), text, m), "\n\n"...)
+		return append(r.appendValue(append(dst, "data: "...), text, &m), "\n\n"...)
 	case XML:
 		dst = append(dst, "<redacted>"...)
 		dst = append(dst, html.EscapeString(string(mask.Value(nil, text, m, r.key, r.domain)))...)

@@ -33,8 +33,11 @@ const maxWord = 4 << 10
 
 // level is an object or array that is open.
 type level struct {
-	array bool
-	next  int // the number of an array's next element
+	array   bool
+	closing byte // what ends it
+	live    bool // a path may lead into it
+	covered bool // a value in it is hidden whatever its name or number
+	next    int  // the number of an array's next element
 }
 
 // jsonStream reads a JSON document once, byte by byte, and checks it as strictly as can be. What is between from and at
@@ -59,6 +62,15 @@ type jsonStream struct {
 	states State // of the levels, where there are paths: as many words for each as one state has
 	here   State // of the value that comes next
 	name   []byte
+
+	seek    bool         // to run: detectors look at values
+	settled bool         // to run: here is the state of the value that comes next; it is that of any other name or number else
+	cover   *access.Mask // to run: what hides the value that comes next
+	joined  access.Mask  // of several
+	guesses [guesses]guess
+	long    guess // a name that is not guessed
+	met     uint8 // the last name that was guessed
+	guessed uint8 // the name that is guessed
 
 	key     bool // the string is a name
 	whole   bool // the string must be seen whole
@@ -154,7 +166,9 @@ func (j *jsonStream) read() error {
 				err = j.word()
 			}
 		default:
-			err = j.mark(j.in[j.at])
+			if j.run(); j.at < len(j.in) {
+				err = j.mark(j.in[j.at])
+			}
 		}
 		if err != nil {
 			return err
@@ -259,7 +273,7 @@ func (j *jsonStream) value() bool {
 		return false
 	}
 	if p := j.rules.paths; p != nil && !j.hiding {
-		if m, ok := p.Mask(j.here); ok {
+		if m := p.cover(j.here, &j.joined); m != nil {
 			j.hide(m)
 		}
 	}
@@ -267,10 +281,15 @@ func (j *jsonStream) value() bool {
 }
 
 // hide leaves out the value that begins here.
-func (j *jsonStream) hide(m access.Mask) {
+func (j *jsonStream) hide(m *access.Mask) {
 	j.dst = append(j.dst, j.in[j.from:j.at]...)
-	j.hiding, j.mask, j.depth, j.text = true, m, len(j.levels), j.text[:0]
-	j.gather = m.Strategy == access.MaskHash || m.Strategy == access.MaskPartial || m.Strategy == access.MaskTruncate
+	j.hiding, j.mask, j.depth, j.text = true, *m, len(j.levels), j.text[:0]
+	j.gather = gathers(m)
+}
+
+// gathers reports whether a mask needs the value that it hides.
+func gathers(m *access.Mask) bool {
+	return m.Strategy == access.MaskHash || m.Strategy == access.MaskPartial || m.Strategy == access.MaskTruncate
 }
 
 // ended is called behind each value.
@@ -279,7 +298,7 @@ func (j *jsonStream) ended() {
 		j.need = wantEnd
 	}
 	if j.hiding && len(j.levels) == j.depth {
-		j.dst = j.rules.appendValue(j.dst, j.text, j.mask)
+		j.dst = j.rules.appendValue(j.dst, j.text, &j.mask)
 		j.hiding, j.gather, j.from = false, false, j.at
 		j.hits.n++
 	}
@@ -295,18 +314,28 @@ func (j *jsonStream) open(c byte) error {
 	if j.hiding && j.mask.Strategy != access.MaskHash {
 		j.hideWhole()
 	}
-	j.structure(c)
-	j.levels = append(j.levels, level{array: c == '['})
-	if j.rules.paths != nil && !j.hiding {
-		j.states = append(j.states, j.here...)
-	}
-	if c == '{' {
-		j.need = wantMember
-		return nil
-	}
-	j.need = wantFirst
-	j.element(0)
+	j.push(c)
 	return nil
+}
+
+// push begins an object or array.
+func (j *jsonStream) push(c byte) {
+	j.structure(c)
+	l := level{closing: '}'}
+	if p := j.rules.paths; p != nil && !j.hiding {
+		j.states = append(j.states, j.here...)
+		if l.live = j.here.Live(); l.live {
+			j.here = p.down(j.here[:0], j.parent(), p.each)
+			l.covered = p.cover(j.here, &j.joined) != nil
+		}
+	}
+	if j.need = wantMember; c == '[' {
+		l.array, l.closing, j.need = true, ']', wantFirst
+	}
+	j.levels = append(j.levels, l)
+	if l.array {
+		j.element(0)
+	}
 }
 
 // hideWhole redacts a value of which no part can be shown: an object, an array.
@@ -317,17 +346,22 @@ func (j *jsonStream) hideWhole() {
 }
 
 func (j *jsonStream) closing(c byte) error {
-	if len(j.levels) == 0 || j.levels[len(j.levels)-1].array != (c == ']') ||
+	if len(j.levels) == 0 || j.levels[len(j.levels)-1].closing != c ||
 		(j.need != wantNext && j.need != wantFirst && j.need != wantMember) {
 		return j.wrong("a bracket closes what is not open")
 	}
+	j.pop(c)
+	return nil
+}
+
+// pop ends what is open.
+func (j *jsonStream) pop(c byte) {
 	j.structure(c)
 	j.levels = j.levels[:len(j.levels)-1]
 	if p := j.rules.paths; p != nil && !j.hiding {
 		j.states = j.states[:len(j.states)-len(p.start)]
 	}
 	j.ended()
-	return nil
 }
 
 func isWordByte(c byte) bool {
@@ -436,15 +470,20 @@ func digitsOf(w []byte) (n int) {
 	return n
 }
 
-// special finds the first byte of s that is a quote, a backslash, a control byte or beyond ASCII. It looks at eight bytes
-// together: a byte borrows from the next only where it is found itself, so that the lowest bit is always right.
-func special(s []byte) int {
+// specials marks bytes that are a quote, a backslash, a control byte or beyond ASCII. The lowest mark is always right: a byte
+// borrows from the next only where it is marked itself.
+func specials(x uint64) uint64 {
 	const ones = 0x0101010101010101
+	low, slash := x^('"'^' ')*ones, x^'\\'*ones // a quote changes places with a space, control bytes among themselves
+	return (x | (low - (' '+1)*ones) | (slash - ones)) & (0x80 * ones)
+}
+
+// special finds the first byte of s that specials marks.
+func special(s []byte) int {
 	i := 0
 	for ; i+8 <= len(s); i += 8 {
 		x := binary.LittleEndian.Uint64(s[i:])
-		quote, slash := x^'"'*ones, x^'\\'*ones
-		if found := (x | (x - ' '*ones) | (quote - ones) | (slash - ones)) & (0x80 * ones); found != 0 {
+		if found := specials(x); found != 0 {
 			return i + bits.TrailingZeros64(found)/8
 		}
 	}

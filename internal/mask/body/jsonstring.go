@@ -187,6 +187,11 @@ func (j *jsonStream) endWhole() {
 	if j.key {
 		j.name = append(j.name[:0], text...)
 	}
+	j.detectString(text)
+}
+
+// detectString hides what the detectors find in what a string says that stands between tok and at.
+func (j *jsonStream) detectString(text []byte) {
 	if out, hits := j.detect(text); hits > 0 {
 		j.dst = append(j.dst, j.in[j.from:j.tok+1]...)
 		j.dst = append(appendEscaped(j.dst, out), '"')

@@ -2,6 +2,7 @@ package body
 
 import (
 	"fmt"
+	"math/bits"
 	"unicode"
 	"unicode/utf8"
 
@@ -21,14 +22,7 @@ type Paths struct {
 	names   map[string][]uint64
 	first   [256]uint64 // by a name's first byte: the lengths of names (below 63; bit 63 for others)
 	indexes map[int][]uint64
-	masks   []place
-}
-
-// place is the mask at the end of one path.
-type place struct {
-	word int
-	bit  uint64
-	mask access.Mask
+	masks   []*access.Mask // by the bits behind last steps; nil for others
 }
 
 // State is a place in a document, as the bits of the steps that led to it.
@@ -49,6 +43,7 @@ func NewPaths(masks []access.PathMask) (*Paths, error) {
 		if used+len(path.Steps)+1 > wordBits {
 			used = 0
 			p.start, p.anyhow, p.each, p.ends = append(p.start, 0), append(p.anyhow, 0), append(p.each, 0), append(p.ends, 0)
+			p.masks = append(p.masks, make([]*access.Mask, wordBits)...)
 		}
 		p.place(path, len(p.start)-1, used, m.Mask)
 		used += len(path.Steps) + 1
@@ -83,9 +78,9 @@ func (p *Paths) place(path access.Path, word, from int, m access.Mask) {
 			p.anyhow[word] |= bit
 		}
 	}
-	last := uint64(1) << (from + len(path.Steps))
-	p.ends[word] |= last
-	p.masks = append(p.masks, place{word, last, m})
+	last := from + len(path.Steps)
+	p.ends[word] |= 1 << last
+	p.masks[word*wordBits+last] = &m
 }
 
 // set sets a bit in a row, which is made as long as it must be.
@@ -163,7 +158,7 @@ func (p *Paths) row(name []byte) []uint64 {
 		}
 		return p.each
 	}
-	if name[0] < utf8.RuneSelf && p.first[name[0]]&(1<<min(len(name), wordBits-1)) == 0 && plain(name) {
+	if !p.known(name) && plain(name) {
 		return p.each
 	}
 	var few [64]byte
@@ -171,6 +166,11 @@ func (p *Paths) row(name []byte) []uint64 {
 		return r
 	}
 	return p.each
+}
+
+// known reports whether a name that is ASCII, and not empty, may be a step's; of others it reports nothing.
+func (p *Paths) known(name []byte) bool {
+	return p.first[name[0]]&(1<<min(len(name), wordBits-1)) != 0
 }
 
 // plain reports whether a name is ASCII.
@@ -195,28 +195,26 @@ func (s State) Live() bool {
 
 // Mask returns the mask of what is at s, the strongest where there are several.
 func (p *Paths) Mask(s State) (m access.Mask, ok bool) {
-	var found uint64
-	for i, w := range s {
-		found |= w & p.ends[i]
+	if found := p.cover(s, &m); found != nil {
+		return *found, true
 	}
-	if found == 0 {
-		return m, false
-	}
-	return p.strongest(s)
+	return m, false
 }
 
-// strongest is Mask for a place that has one.
-func (p *Paths) strongest(s State) (m access.Mask, ok bool) {
-	for _, one := range p.masks {
-		switch {
-		case s[one.word]&one.bit == 0:
-		case !ok:
-			m, ok = one.mask, true
-		default:
-			m = mask.Stronger(m, one.mask)
+// cover is Mask for who calls it often: nil where there is none. Where there are several, joined has what they come to.
+func (p *Paths) cover(s State, joined *access.Mask) (m *access.Mask) {
+	for i, w := range s {
+		for found := w & p.ends[i]; found != 0; found &= found - 1 {
+			one := p.masks[i*wordBits+bits.TrailingZeros64(found)]
+			if m == nil {
+				m = one
+				continue
+			}
+			*joined = mask.Stronger(*m, *one)
+			m = joined
 		}
 	}
-	return m, ok
+	return m
 }
 
 // Join adds to s what leads to t: a place that can be read in two ways is in both.

@@ -17,6 +17,9 @@ const (
 	pairEscape  = 12 // \ud83d\ude00
 )
 
+// del is a control character, though it stands behind the letters.
+const del = 0x7f
+
 // escape reads the escape at the start of b: what it stands for and its size; 0 where b ends within it, -1 where it is none.
 func escape(b []byte) (r rune, size int) {
 	if len(b) < shortEscape {
@@ -114,30 +117,41 @@ func rawLength(s []byte, n int) int {
 // appendEscaped appends a text as it stands between the quotes of a string.
 func appendEscaped(dst, text []byte) []byte {
 	const digits = "0123456789abcdef"
-	for i, c := range text {
-		switch {
+	for {
+		n := special(text)
+		if before := bytes.IndexByte(text[:n], del); before >= 0 {
+			n = before
+		}
+		if dst, text = append(dst, text[:n]...), text[n:]; len(text) == 0 {
+			return dst
+		}
+		size := 1
+		switch c := text[0]; {
 		case c == '"' || c == '\\':
 			dst = append(dst, '\\', c)
-		case c < ' ' || c == 0x7f:
+		case c < utf8.RuneSelf:
 			dst = append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
-		case c >= utf8.RuneSelf && utf8.RuneStart(c):
-			if r, size := utf8.DecodeRune(text[i:]); r == utf8.RuneError && size == 1 {
-				c = '?' // a mask never makes one
-			}
-			dst = append(dst, c)
 		default:
-			dst = append(dst, c)
+			var r rune
+			if r, size = utf8.DecodeRune(text); r == utf8.RuneError && size == 1 {
+				dst = append(dst, '?') // a mask never makes one
+			} else {
+				dst = append(dst, text[:size]...)
+			}
 		}
+		text = text[size:]
 	}
-	return dst
 }
 
 // appendValue appends what stands for a value under a mask, as JSON. The text is that of a string, or how the value is
 // written.
-func (r *Rules) appendValue(dst, text []byte, m access.Mask) []byte {
-	if m.Strategy == access.MaskNull {
+func (r *Rules) appendValue(dst, text []byte, m *access.Mask) []byte {
+	switch m.Strategy {
+	case access.MaskNull:
 		return append(dst, "null"...)
+	case access.MaskRedact:
+		return append(dst, `"`+hidden+`"`...)
 	}
 	var few [64]byte
-	return append(appendEscaped(append(dst, '"'), mask.Value(few[:0], text, m, r.key, r.domain)), '"')
+	return append(appendEscaped(append(dst, '"'), mask.Value(few[:0], text, *m, r.key, r.domain)), '"')
 }

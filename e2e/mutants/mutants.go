@@ -251,6 +251,111 @@ var table = []mutant{
 		pkg: "./e2e", test: "TestAttackOnPreparedNames",
 	},
 	{
+		check: "requests: a refused token ends one", file: "internal/session/requests.go",
+		find: "if err != nil {\n\t\treturn q.s.refused(v, q.p, claim, err)", replace: "if err != nil {\n\t\tprincipal, err = &access.Principal{Issuer: \"x\", Subject: \"fn\", Expires: q.s.o.Gate.Clock().Add(time.Hour)}, nil\n\t}\n\tif err != nil {\n\t\treturn q.s.refused(v, q.p, claim, err)",
+		pkg: "./internal/protocol/http", test: "TestConformance",
+	},
+	{
+		check: "requests: a token stays with the gateway", file: "internal/wire/exchange/claim.go",
+		find: "token = strings.TrimSpace(token)\n\t\tForget(r, token)", replace: "token = strings.TrimSpace(token)",
+		pkg: "./internal/wire/exchange", test: "TestBearer",
+	},
+	{
+		check: "requests: a host that the document names", file: "internal/gate/exchange.go",
+		find: "if err := target(x.conn, out.URL); err != nil {\n\t\treturn Permit{},", replace: "if err := error(nil); err != nil {\n\t\treturn Permit{},",
+		pkg: "./internal/gate", test: "TestExchangeRefuses",
+	},
+	{
+		check: "requests: nothing is sent without a permit of its own", file: "internal/gate/exchange.go",
+		find: "if s == nil || s.stage != minted || s.own || p != x.permit || x.judged == nil {", replace: "if s == nil || x.judged == nil {",
+		pkg: "./internal/gate", test: "TestExchangeRefuses",
+	},
+	{
+		check: "requests: nothing is sent before its record", file: "internal/gate/exchange.go",
+		find: "if err := x.svc.Recorder.Barrier(s.seq); err != nil {\n\t\treturn nil, err\n\t}\n\ts.stage", replace: "s.stage",
+		pkg: "./internal/gate", test: "TestExchangeRefuses",
+	},
+	{
+		check: "requests: what is permitted is so when it is sent", file: "internal/gate/exchange.go",
+		find: "if err := x.stillPermitted(s); err != nil {", replace: "if err := error(nil); err != nil {",
+		pkg: "./internal/gate", test: "TestExchangeRefuses",
+	},
+	{
+		check: "requests: masked answers are not passed as they are", file: "internal/gate/exchange.go",
+		find: "if x.Masked(p) {\n\t\treturn 0, errPermit", replace: "if false {\n\t\treturn 0, errPermit",
+		pkg: "./internal/gate", test: "TestExchangeMasked",
+	},
+	{
+		check: "requests: an approval runs once", file: "internal/gate/hold.go",
+		find: "if err := g.svc.Approvals.Spend(ctx, a.ID, digest, g.caller.Principal.ID()); err != nil {", replace: "if err := error(nil); err != nil {",
+		pkg: "./internal/gate", test: "TestComeBack",
+	},
+	{
+		check: "requests: an approval is for one body", file: "internal/gate/hold.go",
+		find: "text += \"\\x00\" + string(r.Exact)", replace: "text += \"\\x00\"",
+		pkg: "./internal/gate", test: "TestComeBackWithAnotherBody",
+	},
+	{
+		check: "requests: no approval is for a body that nobody saw", file: "internal/gate/hold.go",
+		find: "if r.Unseen {", replace: "if false {",
+		pkg: "./e2e/web", test: "TestApprovalIsForABody",
+	},
+	{
+		check: "paths: an encoded slash", file: "internal/protocol/http/path.go",
+		find: "case r == '/':\n\t\treturn \"an encoded slash\"", replace: "case r == 0:\n\t\treturn \"an encoded slash\"",
+		pkg: "./internal/protocol/http", test: "TestAttackByPath",
+	},
+	{
+		check: "requests: the rest of a body is nobody's request", file: "internal/session/requests.go",
+		find: "a.upload.part(a.Header())", replace: "_ = a.upload",
+		pkg: "./e2e/web", test: "TestRestOfABody",
+	},
+	{
+		check: "credentials: none in parts", file: "internal/protocol/http/relay.go",
+		find: "out.Header.Del(\"Range\") ", replace: "_ = out.Header ",
+		pkg: "./e2e/web", test: "TestCredentialInParts",
+	},
+	{
+		check: "credentials: what an answer's body repeats", file: "internal/protocol/http/answer.go",
+		find: "resp.Body = v.echo.body(resp.Body, v.p.buffers)\n", replace: "",
+		pkg: "./e2e/web", test: "TestNoEcho",
+	},
+	{
+		check: "masks: fields of an answer", file: "internal/protocol/http/relay.go",
+		find: "return masks.Document(v.hides(), access.ToClient)", replace: "return access.DocumentMasks{}",
+		pkg: "./e2e/web", test: "TestMasksOfAnswers",
+	},
+	{
+		check: "masks: headers of an answer", file: "internal/protocol/http/answer.go",
+		find: "hits = hidden.Headers(h)\n", replace: "",
+		pkg: "./e2e/web", test: "TestMasksOfAnswers",
+	},
+	{
+		check: "masks: messages of a WebSocket", file: "internal/protocol/http/websocket.go",
+		find: "hidden, hits, err := to.hide.Message(nil, m.Payload)", replace: "hidden, hits, err := m.Payload, int64(0), error(nil)",
+		pkg: "./e2e/web", test: "TestSocketHidden",
+	},
+	{
+		check: "messages of a WebSocket: policies that change", file: "internal/protocol/http/websocket.go",
+		find: "if err := s.turned.Still(); err != nil {", replace: "if err := error(nil); err != nil {",
+		pkg: "./e2e/web", test: "TestSocketPolicies",
+	},
+	{
+		check: "masks: messages of gRPC", file: "internal/protocol/http/call.go",
+		find: "return v.call.hider.Hide(m, v.call.method.Output())", replace: "return m, nil",
+		pkg: "./e2e/web", test: "TestCallHidden",
+	},
+	{
+		check: "gRPC: its form for browsers", file: "internal/protocol/http/call.go",
+		find: "case strings.HasPrefix(media, \"application/grpc-web\"):", replace: "case false:",
+		pkg: "./e2e/web", test: "TestCallRefused",
+	},
+	{
+		check: "calls: they are signed again", file: "internal/protocol/aws/sign.go",
+		find: "return v.p.sign(ctx, r, *keys, digest, service, region)", replace: "return nil",
+		pkg: "./internal/protocol/aws", test: "TestConformance",
+	},
+	{
 		check: "calls: dot segments in a path", file: "internal/protocol/aws/route.go",
 		find: "if part == \".\" || part == \"..\" {", replace: "if part == \"/\" {",
 		pkg: "./internal/protocol/aws", test: "TestWhatIsReadTwoWaysIsRefused",

@@ -445,3 +445,21 @@ func TestComeBack(t *testing.T) {
 		})
 	}
 }
+
+// TestComeBackWithAnotherBody: an approval is filed for the very bytes of a body, whatever the text that a reviewer reads shows of them.
+func TestComeBackWithAnotherBody(t *testing.T) {
+	e := newEndpoint(t)
+	e.decide = func(*access.Statement, *access.Input) access.Verdict { return approve([]string{"dba"}) }
+	e.filing = access.ApprovalPending
+	x := e.exchange(t)
+	for _, body := range []string{"5", "5", "5.0", ""} {
+		st := statement("POST /x")
+		_, err := x.Ask(t.Context(), x.Judge(&st), Request{Return: &Return{}, Exact: []byte(body)}, outgoing("POST", "http://backend.test:80/x", body))
+		if fault.KindOf(err) != fault.Pending {
+			t.Fatalf("%q: %v", body, err)
+		}
+	}
+	if d := e.filed; d[0].Digest != d[1].Digest || d[0].Digest == d[2].Digest || d[0].Digest == d[3].Digest || d[2].Digest == d[3].Digest {
+		t.Errorf("the digests of 5, 5, 5.0 and nothing are %s, %s, %s, %s", d[0].Digest, d[1].Digest, d[2].Digest, d[3].Digest)
+	}
+}

@@ -126,16 +126,16 @@ func (v *visit) streamed(resp *http.Response, hidden *exchange.Hidden, how form,
 	resp.ContentLength = -1
 	resp.Header.Del("Content-Encoding")
 	v.heads(resp)
-	w := &started{v.w, resp.StatusCode, false}
+	w := exchange.Postpone(v.w, resp.StatusCode)
 	if m == nil {
 		n, err := io.Copy(v.flow.Writer(w, true), src)
-		w.start()
+		w.Begin()
 		return n, err
 	}
 	n, err := exchange.Rebuild(v.flow.Writer(w, length < 0), src, m, v.p.buffers, length)
 	*hits += m.Hits()
 	if err == nil {
-		w.start()
+		w.Begin()
 	}
 	return n, err
 }
@@ -158,24 +158,4 @@ func (v *visit) untouched(resp *http.Response) (int64, error) {
 		return n, fault.Wrap(fault.Backend, "aws.untouched", err, "the answer ended before its end")
 	}
 	return n, nil
-}
-
-// started writes the header with the first byte of a body, so that one which cannot be read at all is refused in words.
-type started struct {
-	http.ResponseWriter
-	status int
-	begun  bool
-}
-
-func (s *started) start() {
-	if !s.begun {
-		s.begun = true
-		s.ResponseWriter.WriteHeader(s.status)
-	}
-}
-
-// Write implements io.Writer.
-func (s *started) Write(b []byte) (int, error) {
-	s.start()
-	return s.ResponseWriter.Write(b)
 }

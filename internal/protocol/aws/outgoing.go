@@ -1,7 +1,6 @@
 package aws
 
 import (
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -10,6 +9,7 @@ import (
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
+	"gatehouse/internal/wire/exchange"
 )
 
 // outgoing is the call as the backend is sent it, but for its signature.
@@ -42,25 +42,10 @@ func (v *visit) outgoing() (gate.Outgoing, error) {
 
 // stream makes ready what is sent as it comes. A client that waits to be told to go on waits for the backend's word.
 func (v *visit) stream(out *gate.Outgoing) {
-	out.Stream = uploaded{out.Stream, v}
+	out.Stream = exchange.Uploading(out.Stream, func() *exchange.Flow { return v.flow })
 	if strings.EqualFold(v.r.Header.Get("Expect"), "100-continue") {
 		out.Header.Set("Expect", "100-continue")
 	}
-}
-
-// uploaded is a body that is sent as it comes.
-type uploaded struct {
-	io.ReadCloser
-	v *visit
-}
-
-// Read implements io.Reader.
-func (u uploaded) Read(b []byte) (int, error) {
-	n, err := u.ReadCloser.Read(b)
-	if n > 0 {
-		u.v.flow.Alive()
-	}
-	return n, err
 }
 
 // forwarded are the headers that AWS's services read. Whatever else a client says stays here: what signs the request is made

@@ -122,13 +122,13 @@ func (v *visit) masked(resp *http.Response) (n, hits int64, err error) {
 		n, more, err := v.maskedCall(hidden, resp)
 		return n, hits + more, err
 	}
-	w := &started{v.w, resp.StatusCode, false}
+	w := exchange.Postpone(v.w, resp.StatusCode)
 	n, more, err := v.document(w, hidden, resp)
 	hits += more
 	if err != nil {
 		return n, hits, err
 	}
-	w.start()
+	w.Begin()
 	exchange.Finish(v.w, resp, func(h http.Header) {
 		exchange.Untell(h)
 		v.echo.Header(h)
@@ -166,26 +166,3 @@ func bodyless(r *http.Request, resp *http.Response) bool {
 	return r.Method == http.MethodHead || resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified ||
 		resp.ContentLength == 0
 }
-
-// started writes the header with the first byte of a body, so that one which cannot be read at all is refused in words.
-type started struct {
-	http.ResponseWriter
-	status int
-	begun  bool
-}
-
-func (s *started) start() {
-	if !s.begun {
-		s.begun = true
-		s.ResponseWriter.WriteHeader(s.status)
-	}
-}
-
-// Write implements io.Writer.
-func (s *started) Write(b []byte) (int, error) {
-	s.start()
-	return s.ResponseWriter.Write(b)
-}
-
-// Unwrap serves http.ResponseController.
-func (s *started) Unwrap() http.ResponseWriter { return s.ResponseWriter }

@@ -1,12 +1,9 @@
 package http
 
 import (
-	"errors"
-	"io"
 	"net/http"
 	"time"
 
-	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
 	"gatehouse/internal/wire/exchange"
 )
@@ -30,7 +27,7 @@ func (v *visit) stream(out *gate.Outgoing) {
 		return
 	}
 	out.Trailer, out.Stream = exchange.Trailing(v.r, out.Stream)
-	out.Stream = uploaded{out.Stream, v}
+	out.Stream = exchange.Uploading(out.Stream, func() *exchange.Flow { return v.flow })
 	if v.waits {
 		out.Header.Set("Expect", "100-continue")
 	}
@@ -43,24 +40,6 @@ func (v *visit) duplex() {
 	if v.streamed {
 		_ = http.NewResponseController(v.w).EnableFullDuplex() // HTTP/2 always is
 	}
-}
-
-// uploaded is a body that is sent as it comes.
-type uploaded struct {
-	io.ReadCloser
-	v *visit
-}
-
-// Read implements io.Reader.
-func (u uploaded) Read(b []byte) (int, error) {
-	n, err := u.ReadCloser.Read(b)
-	if n > 0 {
-		u.v.flow.Alive()
-	}
-	if err != nil && !errors.Is(err, io.EOF) && fault.KindOf(err) == fault.Internal {
-		err = fault.Wrap(fault.Malformed, "http.Read", err, "the request's body ended before its end, or was too slow")
-	}
-	return n, err
 }
 
 // begun is called when the answer's header is there.

@@ -15,6 +15,36 @@ func Length(w http.ResponseWriter, resp *http.Response) {
 	}
 }
 
+// Postponed writes the header of an answer with the first byte of its body, so that one which cannot be read at all is refused in
+// words.
+type Postponed struct {
+	http.ResponseWriter
+	status int
+	begun  bool
+}
+
+// Postpone returns a writer of an answer with that status.
+func Postpone(w http.ResponseWriter, status int) *Postponed {
+	return &Postponed{ResponseWriter: w, status: status}
+}
+
+// Begin writes the header, where nothing has: a body may be empty.
+func (p *Postponed) Begin() {
+	if !p.begun {
+		p.begun = true
+		p.WriteHeader(p.status)
+	}
+}
+
+// Write implements io.Writer.
+func (p *Postponed) Write(b []byte) (int, error) {
+	p.Begin()
+	return p.ResponseWriter.Write(b)
+}
+
+// Unwrap serves http.ResponseController.
+func (p *Postponed) Unwrap() http.ResponseWriter { return p.ResponseWriter }
+
 // Buffers are what answers are copied through.
 type Buffers struct{ pool sync.Pool }
 

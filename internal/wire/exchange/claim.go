@@ -52,10 +52,10 @@ func below(host, domain string) (string, bool) {
 	return name, ok && name != ""
 }
 
-// Bearer takes the token out of a request, whatever headers it stands in: X-Gatehouse-Token before Proxy-Authorization before
+// bearer takes the token out of a request, whatever headers it stands in: X-Gatehouse-Token before Proxy-Authorization before
 // Authorization. An Authorization beside one of the others is the backend's, unless the gateway puts its own there. Two tokens
 // in one place, or one of another scheme, are refused.
-func Bearer(r *http.Request) (access.Secret, error) {
+func bearer(r *http.Request) (access.Secret, error) {
 	for _, name := range []string{HeaderToken, "Proxy-Authorization", "Authorization"} {
 		values := r.Header.Values(name)
 		if len(values) == 0 {
@@ -95,12 +95,12 @@ func errToken(format string, args ...any) error {
 	return e
 }
 
-// Claim is Route and Bearer: what most protocols' requests claim.
+// Claim is Route and the token: what most protocols' requests claim.
 func Claim(r *http.Request, h wire.Hello) (wire.Login, error) {
 	connection, _, err := Route(r, h.Domain)
 	if err != nil {
 		return wire.Login{}, err
 	}
-	token, err := Bearer(r)
+	token, err := bearer(r)
 	return wire.Login{Connection: connection, Token: token}, err
 }

@@ -69,7 +69,7 @@ func TestBearer(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := request("/", "gw", c.headers...)
-			token, err := Bearer(r)
+			token, err := bearer(r)
 			if string(token.Reveal()) != c.token || (err == nil) != (c.token != "") || err != nil && fault.KindOf(err) != fault.Unauthenticated {
 				t.Fatalf("%s %v", token.Reveal(), err)
 			}

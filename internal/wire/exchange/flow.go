@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -59,6 +60,27 @@ func (f *Flow) Alive() {
 	if f.timer.Stop() { // not where nobody waits
 		f.timer.Reset(f.idle)
 	}
+}
+
+// Uploading returns a body that is sent as it comes: what its client says is a sign of life. The flow is asked for when there is one: a
+// body is made ready before it is sent.
+func Uploading(body io.ReadCloser, flow func() *Flow) io.ReadCloser { return &uploading{body, flow} }
+
+type uploading struct {
+	io.ReadCloser
+	flow func() *Flow
+}
+
+// Read implements io.Reader.
+func (u *uploading) Read(b []byte) (int, error) {
+	n, err := u.ReadCloser.Read(b)
+	if n > 0 {
+		u.flow().Alive()
+	}
+	if err != nil && !errors.Is(err, io.EOF) && fault.KindOf(err) == fault.Internal {
+		err = fault.Wrap(fault.Malformed, "exchange.Uploading", err, "the request's body ended before its end, or was too slow")
+	}
+	return n, err
 }
 
 // Body is the body of the answer, watched.

@@ -56,7 +56,7 @@ func Status(err error) int {
 func Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	var waits *gate.Awaiting
 	if errors.As(err, &waits) {
-		Accepted(w, r, waits.Approval)
+		accepted(w, r, waits.Approval)
 		return
 	}
 	status := Status(err)
@@ -76,9 +76,9 @@ func Refuse(w http.ResponseWriter, r *http.Request, err error) {
 // retryAfter is how long a client is asked to wait before it looks again whether a reviewer has answered.
 const retryAfter = 5 * time.Second
 
-// Accepted tells a client that a reviewer has to agree first, and how to come back: at Location it learns whether somebody has
+// accepted tells a client that a reviewer has to agree first, and how to come back: at Location it learns whether somebody has
 // answered, and the same request with the approval's name runs once.
-func Accepted(w http.ResponseWriter, r *http.Request, a access.Approval) {
+func accepted(w http.ResponseWriter, r *http.Request, a access.Approval) {
 	h := w.Header()
 	h.Set("Location", here(r)+approvals+a.ID)
 	h.Set("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))

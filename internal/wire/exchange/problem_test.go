@@ -14,7 +14,7 @@ import (
 // TestAccepted: a client learns where to look, who may agree, and what the policy says about it.
 func TestAccepted(t *testing.T) {
 	w := httptest.NewRecorder()
-	Accepted(w, request("/c/billing/v1/refunds", "gw"), access.Approval{ID: "t0zt5-kpehw", State: access.ApprovalPending,
+	accepted(w, request("/c/billing/v1/refunds", "gw"), access.Approval{ID: "t0zt5-kpehw", State: access.ApprovalPending,
 		Reviewers: [][]string{{"dba", "lead"}, {"finance"}}, Message: "Refunds need <two> people.", ExpiresAt: time.Unix(1_790_000_000, 0)})
 	if w.Code != http.StatusAccepted || w.Header().Get("Location") != "/c/billing/.gatehouse/approvals/t0zt5-kpehw" || w.Header().Get(HeaderApproval) != "t0zt5-kpehw" {
 		t.Errorf("%d %v", w.Code, w.Header())

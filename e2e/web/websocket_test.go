@@ -281,6 +281,34 @@ func TestSocketSilent(t *testing.T) {
 	}
 }
 
+// denyLate denies what latecomers may, and allows it again behind the test.
+func denyLate(t *testing.T, path string) {
+	t.Helper()
+	apply := func(statement string) {
+		if r := shared.gw.CLI(context.WithoutCancel(t.Context()), "kind: Policy\nname: latecomers\nstatements:\n"+statement, "apply", "-f", "-"); r.Code != 0 {
+			t.Fatal(r.Err)
+		}
+	}
+	t.Cleanup(func() { apply("  - effect: allow\n    actions: [http:Upgrade]\n    resources: [\"late/*\"]\n") })
+	apply("  - effect: deny\n    actions: [\"*\"]\n    resources: [\"late" + path + "\"]\n")
+}
+
+// endsLate calls next until the new policies have arrived: then the client is told so.
+func endsLate(t *testing.T, want string, next func() (string, error)) {
+	t.Helper()
+	for {
+		got, err := next()
+		if err == nil && got == want {
+			continue
+		}
+		var closed websocket.CloseError
+		if !errors.As(err, &closed) || closed.Code != websocket.StatusPolicyViolation {
+			t.Error(got, err)
+		}
+		return
+	}
+}
+
 // TestSocketPolicies: where the policies change under a WebSocket, it does not go on under the old ones.
 func TestSocketPolicies(t *testing.T) {
 	path, _ := talker(t, echo)
@@ -288,20 +316,35 @@ func TestSocketPolicies(t *testing.T) {
 	if got, err := says(t, c, websocket.MessageText, "before"); err != nil || got != "before" {
 		t.Fatal(got, err)
 	}
-	if r := shared.gw.CLI(t.Context(), "kind: Policy\nname: latecomers\nstatements:\n  - effect: deny\n    actions: [\"*\"]\n    resources: [\"late"+path+"\"]\n", "apply", "-f", "-"); r.Code != 0 {
-		t.Fatal(r.Err)
-	}
-	for {
-		got, err := says(t, c, websocket.MessageText, "after")
-		if err == nil && got == "after" {
-			continue // the new policies have not arrived
+	denyLate(t, path)
+	endsLate(t, "after", func() (string, error) { return says(t, c, websocket.MessageText, "after") })
+}
+
+// TestSocketPoliciesOfListeners: nor does it for a client that says nothing, and only listens.
+func TestSocketPoliciesOfListeners(t *testing.T) {
+	news := make(chan string, 1)
+	path, _ := talker(t, func(ctx context.Context, c *websocket.Conn, _ *http.Request) {
+		for text := range news {
+			if err := c.Write(ctx, websocket.MessageText, []byte(text)); err != nil {
+				return
+			}
 		}
-		var closed websocket.CloseError
-		if !errors.As(err, &closed) || closed.Code != websocket.StatusPolicyViolation {
-			t.Error(got, err)
+	})
+	defer close(news)
+	c := socket(t, "late", path)
+	next := func() (string, error) {
+		select {
+		case news <- "news":
+		case <-t.Context().Done():
 		}
-		break
+		_, got, err := c.Read(t.Context())
+		return string(got), err
 	}
+	if got, err := next(); err != nil || got != "news" {
+		t.Fatal(got, err)
+	}
+	denyLate(t, path)
+	endsLate(t, "news", next)
 }
 
 // TestSocketOfBrowser: a client that cannot set headers shows its token as a subprotocol, which goes no further.

@@ -154,8 +154,11 @@ func (v *visit) hold(h *gate.Handle) (err error) {
 // outgoing is the request as the backend is sent it.
 func (v *visit) outgoing() (gate.Outgoing, error) {
 	u := v.e.base.URL()
-	out := gate.Outgoing{Method: v.r.Method, URL: &url.URL{Scheme: u.Scheme, Host: u.Host}, Header: v.r.Header, // nobody reads it from here on; what is judged is the gate's copy
+	out := gate.Outgoing{Method: v.r.Method, URL: &url.URL{Scheme: u.Scheme, Host: u.Host}, Header: v.r.Header, // what is judged is the gate's copy
 		Length: v.r.ContentLength}
+	if v.upgrade != "" { // what the client offered is read again when the backend chooses
+		out.Header = v.r.Header.Clone()
+	}
 	v.t.on(v.e.base.Base, out.URL)
 	switch {
 	case v.body != nil && v.body.Whole:

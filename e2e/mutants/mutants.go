@@ -262,7 +262,7 @@ var table = []mutant{
 	},
 	{
 		check: "requests: a host that the document names", file: "internal/gate/exchange.go",
-		find: "if err := target(x.conn, out.URL); err != nil {\n\t\treturn Permit{},", replace: "if err := error(nil); err != nil {\n\t\treturn Permit{},",
+		find: "if err := x.named.target(x.conn, out.URL); err != nil {\n\t\treturn Permit{},", replace: "if err := error(nil); err != nil {\n\t\treturn Permit{},",
 		pkg: "./internal/gate", test: "TestExchangeRefuses",
 	},
 	{
@@ -317,7 +317,7 @@ var table = []mutant{
 	},
 	{
 		check: "credentials: what an answer's body repeats", file: "internal/protocol/http/answer.go",
-		find: "resp.Body = v.echo.body(resp.Body, v.p.buffers)\n", replace: "",
+		find: "resp.Body = v.scrubbed.Of(v.echo, resp.Body, v.p.buffers)\n", replace: "",
 		pkg: "./e2e/web", test: "TestNoEcho",
 	},
 	{
@@ -412,7 +412,7 @@ var table = []mutant{
 	},
 	{
 		check: "credentials: what an answer repeats", file: "internal/protocol/aws/answer.go",
-		find: "\tscrub(resp, v.keys)\n", replace: "",
+		find: "if err := v.scrub(resp); err != nil {", replace: "if err := error(nil); err != nil {",
 		pkg: "./internal/protocol/aws", test: "TestConformance",
 	},
 	{

@@ -183,3 +183,20 @@ func TestMalformedWhileStreamed(t *testing.T) {
 		}
 	}
 }
+
+// TestMethodInStreamedBodies: a framework that takes a field for the method gets none but the one that was judged.
+func TestMethodInStreamedBodies(t *testing.T) {
+	got := backend(t, func(http.ResponseWriter, *http.Request) {})
+	c, tok := client(t), token(t, "fn:reader")
+	part := "--x\r\nContent-Disposition: form-data; name=\"_method\"\r\n\r\nDELETE\r\n--x--\r\n"
+	for kind, body := range map[string]string{"application/x-www-form-urlencoded": "a=1&_method=DELETE", "multipart/form-data; boundary=x": part, "application/json": `{"a":1,"_method":"DELETE"}`} {
+		if a := call(t, c, tok, http.MethodPost, "/v1/a", body, "Content-Type", kind); a.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: %d %s", kind, a.StatusCode, a.body)
+		}
+	}
+	for _, r := range got() {
+		if strings.Contains(string(r.body), "_method") {
+			t.Errorf("the backend saw %s", r.body)
+		}
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
 	"gatehouse/internal/mask"
+	"gatehouse/internal/mask/body"
 	"gatehouse/internal/wire"
 	"gatehouse/internal/wire/coding"
 	"gatehouse/internal/wire/exchange"
@@ -22,7 +23,11 @@ const name = "http"
 
 // New returns the protocol.
 func New(d wire.Deps) wire.Protocol {
-	p := &protocol{key: d.Mask, clock: d.Clock, buffers: new(exchange.Buffers), endpoints: newEndpoints(d.Clock), coder: new(coding.Coder), masks: exchange.NewCompiled(d.Mask), random: d.Random}
+	override, err := overrideRules()
+	if err != nil {
+		panic(err) // it is made of constants
+	}
+	p := &protocol{override: override, key: d.Mask, clock: d.Clock, buffers: new(exchange.Buffers), endpoints: newEndpoints(d.Clock), coder: new(coding.Coder), masks: exchange.NewCompiled(d.Mask), random: d.Random}
 	return wire.Protocol{Name: name, Address: "127.0.0.1:8444", Verbs: verbs, Actions: actions, Exchange: p, Test: test, Understand: p.explain,
 		Folds: wire.Folds{Template: folds, Parent: parent}}
 }
@@ -36,6 +41,7 @@ type protocol struct {
 	coder     *coding.Coder
 	masks     *exchange.Compiled
 	random    io.Reader
+	override  *body.Rules
 }
 
 // Claim implements wire.Exchanger.

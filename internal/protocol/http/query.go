@@ -126,16 +126,21 @@ type merger map[string]string
 
 // merges reports whether a server may take a name for another one that is there, so that it reads what nobody judged.
 func (m merger) merges(name string) bool {
-	plain := strings.TrimLeft(fold(name), " ")
-	base, rest, within := strings.Cut(plain, "[")
+	plain := variable(name)
+	had, there := m[plain]
+	m[plain] = name
+	return there && had != name
+}
+
+// variable is what a server may make of a name: PHP strips spaces, and writes _ for what cannot stand in the name of a variable.
+func variable(name string) string {
+	base, rest, within := strings.Cut(strings.TrimLeft(fold(name), " "), "[")
 	base = strings.NewReplacer(".", "_", " ", "_").Replace(base)
 	switch {
-	case within && strings.Contains(rest, "]"):
-		base += "[" + rest
+	case within && base == "", within && !strings.Contains(rest, "]"):
+		return base + "_" + rest
 	case within:
-		base += "_" + rest
+		return base + "[" + rest
 	}
-	had, there := m[base]
-	m[base] = name
-	return there && had != name
+	return base
 }

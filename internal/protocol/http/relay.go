@@ -169,6 +169,9 @@ func (v *visit) outgoing() (gate.Outgoing, error) {
 		out.Stream = v.all
 	}
 	v.stream(&out)
+	if err := v.watchMethod(&out); err != nil {
+		return out, err
+	}
 	out.Host = hostOf(v.conn, out.URL)
 	var fixed map[string]string
 	if v.conn.HTTP != nil {

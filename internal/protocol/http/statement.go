@@ -113,25 +113,6 @@ func (e *endpoint) checkMethod(a asked) error {
 	return nil
 }
 
-// checkOverride refuses parameters that some frameworks take for the method.
-func checkOverride(method string, q query, doc *document) error {
-	for _, p := range q {
-		if fold(p.name) == "_method" && !strings.EqualFold(p.value, method) {
-			return refused("the parameter _method asks for another method than the request's")
-		}
-	}
-	if doc == nil {
-		return nil
-	}
-	members, _ := doc.value.(map[string]any)
-	for name, v := range members {
-		if s, isText := v.(string); fold(name) == "_method" && (!isText || !strings.EqualFold(s, method)) {
-			return refused("the body's field _method asks for another method than the request's")
-		}
-	}
-	return nil
-}
-
 // sent is what conditions read.
 func (e *endpoint) sent(a asked, media string, found *template, values []string, doc *document) *access.Sent {
 	s := &access.Sent{Method: a.method, Path: a.target.path, ContentType: media, Params: map[string]any{},

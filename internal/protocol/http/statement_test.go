@@ -176,7 +176,7 @@ func TestAttackByRequest(t *testing.T) {
 	const form, text = "application/x-www-form-urlencoded", "application/json"
 	for _, c := range []struct{ method, raw, kind, body string }{
 		{"CONNECT", "/", "", ""}, {"TRACE", "/", "", ""}, {"get", "/", "", ""}, {"", "/", "", ""}, {"GET ", "/", "", ""}, {"G\nT", "/", "", ""}, {strings.Repeat("A", 33), "/", "", ""},
-		{"POST", "/a?_method=DELETE", "", ""}, {"POST", "/a?_METHOD=delete", "", ""}, {"POST", "/a", form, "_method=DELETE"}, {"POST", "/a", text, `{"_method":"DELETE"}`},
+		{"POST", "/a?_method=DELETE", "", ""}, {"POST", "/a?_METHOD=delete", "", ""}, {"POST", "/a?.method=DELETE", "", ""}, {"POST", "/a?[method=DELETE", "", ""}, {"POST", "/a", form, "_method=DELETE"}, {"POST", "/a", text, `{"_method":"DELETE"}`},
 		{"POST", "/a", form, "_method=POST&_method=DELETE"}, {"POST", "/a", form, `{"action":"delete","x":"&action=read&"}`}, {"POST", "/a", form, " \n[1,\"&action=read\"]"}, {"POST", "/a", form, `<a x="&action=read&"/>`},
 		{"POST", "/a", form, "user_id=7&user.id=1"}, {"POST", "/a", form, "role=user&Role=admin"}, {"POST", "/a", form, "a=1;b=2"}, {"POST", "/a", form, "a=%zz"},
 		{"POST", "/a", text, `{"a":1,"a":2}`}, {"POST", "/a", text, `{"amount":1,"Amount":2}`}, {"POST", "/a", text, `{"amount":1,"\u0061mount":2}`}, {"POST", "/a", text, `{"k":1,"K":2}`},

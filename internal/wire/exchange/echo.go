@@ -41,11 +41,12 @@ type Echo struct {
 	forms   [][]byte
 	longest int
 	firsts  [256]bool           // the first bytes of forms
-	pairs   [1 << 10]uint64     // the pairs of bytes that stand within the first MinEcho bytes of a form, as bits
-	anchors map[uint16][]anchor // where each stands
+	stride  int                 // of three bytes in each stride, all lie within any form: two less than the shortest has
+	triples [1 << 10]uint64     // those that stand there in a form, as bits by their hash
+	anchors map[uint32][]anchor // where each stands
 }
 
-// anchor is a form with a pair of bytes at a place.
+// anchor is a form with three bytes at a place.
 type anchor struct {
 	form []byte
 	at   int
@@ -85,7 +86,7 @@ func (k *Echoes) Of(secrets ...[]byte) *Echo {
 
 // NewEcho returns what finds these secrets; nil where none is long enough to be told from other text.
 func NewEcho(secrets ...[]byte) *Echo {
-	e := &Echo{secrets: secrets, anchors: map[uint16][]anchor{}}
+	e := &Echo{secrets: secrets, anchors: map[uint32][]anchor{}}
 	for _, s := range secrets {
 		if len(s) < MinEcho {
 			continue
@@ -94,24 +95,36 @@ func NewEcho(secrets ...[]byte) *Echo {
 			if len(f) >= MinEcho && !slices.ContainsFunc(e.forms, func(g []byte) bool { return bytes.Equal(f, g) }) {
 				e.forms = append(e.forms, f)
 				e.longest, e.firsts[f[0]] = max(e.longest, len(f)), true
-				e.anchor(f)
 			}
 		}
 	}
 	if len(e.forms) == 0 {
 		return nil
 	}
+	e.stride = min(len(slices.MinFunc(e.forms, func(f, g []byte) int { return len(f) - len(g) }))-2, maxStride)
+	for _, f := range e.forms {
+		e.anchor(f)
+	}
 	return e
 }
 
-// anchor notes the pairs by which a form is found.
+// anchor notes by what a form is found.
 func (e *Echo) anchor(f []byte) {
-	for i := range MinEcho - 1 {
-		pair := uint16(f[i])<<8 | uint16(f[i+1])
-		e.pairs[pair>>6] |= 1 << (pair & 63)
-		e.anchors[pair] = append(e.anchors[pair], anchor{f, i})
+	for i := range e.stride {
+		three := triple(f, i)
+		h := hashed(three)
+		e.triples[h>>6] |= 1 << (h & 63)
+		e.anchors[three] = append(e.anchors[three], anchor{f, i})
 	}
 }
+
+// maxStride bounds what is kept of long credentials.
+const maxStride = 24
+
+func triple(b []byte, i int) uint32 { return uint32(b[i])<<16 | uint32(b[i+1])<<8 | uint32(b[i+2]) }
+
+// hashed spreads three bytes over 16 bits (Knuth's multiplicative hashing).
+func hashed(three uint32) uint32 { return three * 2654435761 >> 16 }
 
 // words are the bytes that nobody escapes; beside them, dots and hyphens in most places.
 const words = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -183,15 +196,16 @@ func within64(enc *base64.Encoding, s []byte, before int) []byte {
 }
 
 // find returns the first place in b where a form begins, and the length of the longest that does; -1 where there is none. It looks
-// at one pair of bytes in each MinEcho-1: no form fits in between.
+// at three bytes in each stride: no form fits in between.
 func (e *Echo) find(b []byte) (at, length int) {
-	for i := 0; i+1 < len(b); i += MinEcho - 1 {
-		pair := uint16(b[i])<<8 | uint16(b[i+1])
-		if e.pairs[pair>>6]&(1<<(pair&63)) == 0 {
+	for i := 0; i+2 < len(b); i += e.stride {
+		three := triple(b, i)
+		h := hashed(three)
+		if e.triples[h>>6]&(1<<(h&63)) == 0 {
 			continue
 		}
 		at = -1
-		for _, a := range e.anchors[pair] {
+		for _, a := range e.anchors[three] {
 			start := i - a.at
 			if start < 0 || at >= 0 && (start > at || start == at && len(a.form) <= length) || !bytes.HasPrefix(b[start:], a.form) {
 				continue
@@ -207,7 +221,7 @@ func (e *Echo) find(b []byte) (at, length int) {
 
 // Text returns s without the credential.
 func (e *Echo) Text(s string) string {
-	if e == nil {
+	if e == nil || len(s) < e.stride {
 		return s
 	}
 	b := []byte(s)

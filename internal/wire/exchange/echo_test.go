@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
@@ -54,6 +55,37 @@ func TestEcho(t *testing.T) {
 	e.Header(h)
 	if h.Get("X-Echo") != "Bearer "+redactedEcho+strings.Repeat("*", len(canary)-len(redactedEcho)) || h.Get("X-Other") != "y" {
 		t.Errorf("%v", h)
+	}
+}
+
+// TestEchoFinds: what is found in strides is what is found at each byte: the first form, and the longest there.
+func TestEchoFinds(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 2000 {
+		secret := make([]byte, MinEcho+random.IntN(40))
+		for i := range secret {
+			secret[i] = "ab/\"\xe4"[random.IntN(5)]
+		}
+		e := NewEcho(secret)
+		var b []byte
+		for len(b) < 300 {
+			form := e.forms[random.IntN(len(e.forms))]
+			b = append(b, form[random.IntN(2):len(form)-random.IntN(2)]...)
+			b = append(b, form[:random.IntN(len(form))]...)
+		}
+		b = b[random.IntN(40):]
+		at, length := e.find(b)
+		wantAt, want := -1, 0
+		for i := 0; i < len(b) && wantAt < 0; i++ {
+			for _, f := range e.forms {
+				if bytes.HasPrefix(b[i:], f) && len(f) > want {
+					wantAt, want = i, len(f)
+				}
+			}
+		}
+		if at != wantAt || length != want {
+			t.Fatalf("of %q in %q: at %d %d bytes, want at %d %d bytes", secret, b, at, length, wantAt, want)
+		}
 	}
 }
 

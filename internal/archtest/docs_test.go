@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"go/ast"
 	"go/token"
+	"path"
+	"regexp"
 	"strings"
 )
 
@@ -19,6 +21,35 @@ func checkPackageDoc(files []*source) []breach {
 	}
 	s := files[0]
 	return []breach{{s.path, s.dir(), fmt.Sprintf("package %s has no doc comment that begins with what it is for (%q …)", s.dir(), "Package "+s.ast.Name.Name)}}
+}
+
+// goFile is how a package comment names one of its files.
+var goFile = regexp.MustCompile(`\b[a-z0-9_]+\.go\b`)
+
+// checkMap reads the package comments that say where to read what: they name every file, and no other.
+func checkMap(files []*source) []breach {
+	var bad []breach
+	for _, s := range files {
+		if s.ast.Doc == nil || !strings.Contains(s.ast.Doc.Text(), "Where to read") {
+			continue
+		}
+		missing := map[string]bool{}
+		for _, f := range files {
+			missing[path.Base(f.path)] = path.Base(f.path) != "doc.go"
+		}
+		for _, name := range goFile.FindAllString(s.ast.Doc.Text(), -1) {
+			if _, there := missing[name]; !there {
+				bad = append(bad, breach{s.path, s.dir() + "/" + name, "the package comment names " + name + ", which does not exist"})
+			}
+			missing[name] = false
+		}
+		for name, yes := range missing {
+			if yes {
+				bad = append(bad, breach{s.path, s.dir() + "/" + name, "the package comment says where to read, and does not name " + name})
+			}
+		}
+	}
+	return bad
 }
 
 func checkExportedDoc(files []*source) []breach {

@@ -24,6 +24,7 @@ type rule struct {
 var rules = []rule{
 	{"imports", "arrows point one way, so that the kernel can be read without the rest", false, checkImports},
 	{"package doc", "who opens a folder must learn what it is for from its first lines", false, checkPackageDoc},
+	{"map", "a map that leaves rooms out sends its reader past them: say in `Where to read` what the file is about", false, checkMap},
 	{"exported doc", "who calls it should not have to read its code: say what it does, its units, its errors", false, checkExportedDoc},
 	{"package name", "a name that fits everything says nothing: name the package after what it knows", true, checkPackageName},
 	{"protocol name", "a protocol is its folder and one line in the list; a name elsewhere is a protocol's knowledge elsewhere", false, checkProtocolNames},
@@ -85,6 +86,8 @@ func TestRulesCanFail(t *testing.T) {
 		{"imports", "internal/session/x.go", "package session\nimport _ \"gatehouse/internal/devissuer\"", "package session\nimport _ \"gatehouse/internal/gate\""},
 		{"imports", "novelty/x.go", "package novelty", "package novelty"},
 		{"package doc", "internal/policy/x.go", "package policy", "// Package policy decides.\npackage policy"},
+		{"map", "internal/policy/x.go", "// Package policy decides. Where to read: y.go\npackage policy", "// Package policy decides. Where to read: x.go (all)\npackage policy"},
+		{"map", "internal/policy/doc.go", "// Package policy decides. Where to read: gone.go\npackage policy", "// Package policy decides. Some of it is in y.go.\npackage policy"},
 		{"exported doc", "internal/policy/x.go", "package policy\nfunc Decide() {}", "package policy\n// Decide decides.\nfunc Decide() {}"},
 		{"exported doc", "internal/policy/x.go", "package policy\n// T is.\ntype T int\nfunc (T) M() {}", "package policy\ntype t int\nfunc (t) M() {}"},
 		{"package name", "internal/util/x.go", "package util", "package utility"},

@@ -17,11 +17,12 @@
 // Where to read:
 //
 //   - its frame: protocol.go (what the protocol is), relay.go (one call), outgoing.go (what is sent), answer.go, refuse.go
-//   - which operation it is: model.go (the table), scope.go (what the signature is for), route.go (head and path), decode.go
+//   - which operation it is: model.go (the table), shelf.go (tables that connections bring along), scope.go (what the signature is for), route.go (head and path), decode.go
 //     and cbor.go (parameters)
 //   - what it does to what: iam.go (names of actions), arn.go, object.go (S3), item.go and partiql.go (DynamoDB), keys.go
 //     (condition keys), expression.go (attributes that DynamoDB's expressions read), call.go, understand.go, statement.go
 //   - as whom it is sent: sign.go, sigv4a.go, roles.go (roles that are assumed), frames.go (bodies in signed chunks)
 //   - how policies of IAM are written and read: export_iam.go, import_iam.go, import_resource.go, import_condition.go
-//   - what is hidden: masks.go (what, and which calls would tell of it), hide.go (values), masked.go (answers), queue.go (URLs of queues)
+//   - what is hidden: masks.go (what, and which calls would tell of it), hide.go (values), masked.go (answers), queue.go (URLs of queues),
+//     scrub.go (the credential)
 package aws

@@ -8,9 +8,14 @@
 //
 // A request names its connection by path (/c/<connection>/…) or by host, and carries the platform's token. Where to read:
 //
-//   - protocol.go (what the protocol is), relay.go (one request), answer.go (its answer)
-//   - path.go, query.go (its target), template.go (paths with parameters), body.go (a body that is held), statement.go (what
-//     policy judges and a reviewer reads), verbs.go (the actions), openapi.go (a document's operations as actions)
-//   - header.go (what is passed on, both ways), inject.go (the backend's credential), exchange.Echo (it never comes back)
-//   - stream.go (what is sent as it comes), upgrade.go and websocket.go (WebSocket, RFC 6455), call.go (gRPC)
+//   - its frame: protocol.go (what the protocol is), endpoint.go (what a connection's document says, compiled), relay.go (one
+//     request), stream.go (what is sent as it comes), answer.go (its answer), meter.go (bounds on answers)
+//   - what it asks for: path.go, query.go (its target), template.go (paths with parameters), body.go (a body that is held),
+//     statement.go (what policy judges and a reviewer reads), verbs.go (the actions), explain.go (for policy test), fold.go (which
+//     paths stand together in a policy of what was done)
+//   - an attached document: openapi.go (its operations as actions), operation.go and schema.go (what it says, in JSON Schema's
+//     words), validate.go (requests that have to fit)
+//   - what is passed on: header.go (both ways), response.go (references to the backend, cookies), credential.go, inject.go and
+//     oauth.go (the backend's credential), exchange.Echo (it never comes back)
+//   - what is more than a request and an answer: upgrade.go and websocket.go (WebSocket, RFC 6455), call.go (gRPC)
 package http

@@ -84,8 +84,11 @@ func bearer(r *http.Request) (access.Secret, error) {
 
 // Forget takes a token that came elsewhere out of Authorization, where it stands a second time: there it would reach the backend.
 func Forget(r *http.Request, token string) {
-	if scheme, rest, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") && strings.TrimSpace(rest) == token {
-		r.Header.Del("Authorization")
+	for _, v := range r.Header["Authorization"] {
+		if scheme, rest, _ := strings.Cut(v, " "); strings.EqualFold(scheme, "Bearer") && strings.TrimSpace(rest) == token {
+			r.Header.Del("Authorization")
+			return
+		}
 	}
 }
 

@@ -61,6 +61,8 @@ func TestBearer(t *testing.T) {
 		{"proxy", []string{"Proxy-Authorization", "Bearer t", "Authorization", "Basic eDp5"}, "t", "Basic eDp5"},
 		{"own header", []string{HeaderToken, "t", "Authorization", "Bearer backend"}, "t", "Bearer backend"},
 		{"own header before proxy", []string{HeaderToken, "t", "Proxy-Authorization", "Bearer other"}, "t", ""},
+		{"own header, and again", []string{HeaderToken, "t", "Authorization", "bearer  t "}, "t", ""},
+		{"own header, and again behind another", []string{HeaderToken, "t", "Authorization", "Basic eDp5", "Authorization", "Bearer t"}, "t", ""},
 		{"none", nil, "", ""},
 		{"another scheme", []string{"Authorization", "Basic eDp5"}, "", ""},
 		{"twice", []string{"Authorization", "Bearer a", "Authorization", "Bearer b"}, "", ""},

@@ -11,6 +11,7 @@
 //   - its frame: protocol.go (what the protocol is), endpoint.go (what a connection's document says, compiled), relay.go (one
 //     request), stream.go (what is sent as it comes), answer.go (its answer), meter.go (bounds on answers)
 //   - what it asks for: path.go, query.go (its target), template.go (paths with parameters), body.go (a body that is held),
+//     override.go (requests that ask for another method or path),
 //     statement.go (what policy judges and a reviewer reads), verbs.go (the actions), explain.go (for policy test), fold.go (which
 //     paths stand together in a policy of what was done)
 //   - an attached document: openapi.go (its operations as actions), operation.go and schema.go (what it says, in JSON Schema's

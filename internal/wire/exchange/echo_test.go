@@ -42,7 +42,7 @@ func TestEcho(t *testing.T) {
 	if clean := e.Error(leak); strings.Contains(clean.Error(), "jWD") || fault.KindOf(clean) != fault.Backend || !strings.Contains(clean.Error(), "said: ") {
 		t.Error(clean)
 	}
-	if clean := e.Error(io.EOF); clean != io.EOF {
+	if clean := e.Error(io.EOF); !errors.Is(clean, io.EOF) {
 		t.Error(clean)
 	}
 	if s := "an answer of sk_live and nothing else"; e.Text(s) != s {

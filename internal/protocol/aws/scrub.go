@@ -1,11 +1,10 @@
 package aws
 
 import (
-	"io"
 	"net/http"
 
 	"gatehouse/internal/fault"
-	"gatehouse/internal/wire/coding"
+	"gatehouse/internal/wire/exchange"
 )
 
 // scrub hides the credential in an answer, should a backend repeat what it was sent: of a signed request that is the session token; the
@@ -20,30 +19,11 @@ func (v *visit) scrub(resp *http.Response) error {
 	packed := unframed(resp.Header.Get("Content-Encoding"))
 	stored := v.c.service.id == "s3" && resp.StatusCode < http.StatusMultipleChoices
 	if packed != "" && packed != "identity" && !stored && v.r.Method != http.MethodHead && resp.StatusCode != http.StatusNotModified {
-		plain, err := v.p.coder.Decode(packed, resp.Body, coding.Limits{Ratio: maxRatio})
-		if err != nil {
+		if exchange.Unpack(resp, &v.p.coder, packed) != nil {
 			return fault.New(fault.Backend, "aws.scrub", "the answer has an encoding that the gateway cannot read")
 		}
-		resp.Body = unpacked{plain, resp.Body}
-		resp.ContentLength = -1
-		resp.Header.Del("Content-Encoding")
 		underived(resp.Header)
 	}
 	resp.Body = v.scrubbed.Of(v.echo, resp.Body, v.p.buffers)
 	return nil
-}
-
-// maxRatio bounds what an answer may grow to when it is unpacked.
-const maxRatio = 1000
-
-// unpacked is a body without its encoding.
-type unpacked struct {
-	io.ReadCloser
-	packed io.Closer
-}
-
-// Close implements io.Closer.
-func (u unpacked) Close() error {
-	_ = u.ReadCloser.Close()
-	return u.packed.Close()
 }

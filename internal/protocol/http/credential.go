@@ -2,7 +2,6 @@ package http
 
 import (
 	"context"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -11,7 +10,6 @@ import (
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
-	"gatehouse/internal/wire/coding"
 	"gatehouse/internal/wire/exchange"
 )
 
@@ -82,35 +80,10 @@ func (v *visit) readable(resp *http.Response) error {
 		v.r.Method == http.MethodHead || resp.StatusCode == http.StatusNotModified {
 		return nil
 	}
-	return v.decode(resp, encoding)
-}
-
-var errEncoded = &fault.Error{Op: "http.decode", Kind: fault.Backend, Say: "the backend's answer has an encoding that the gateway cannot read"}
-
-// maxRatio bounds what an answer may grow to when its encoding comes off.
-const maxRatio = 1000
-
-// decode takes the encoding off an answer.
-func (v *visit) decode(resp *http.Response, encoding string) error {
-	plain, err := v.p.coder.Decode(encoding, resp.Body, coding.Limits{Ratio: maxRatio})
-	if err != nil {
+	if exchange.Unpack(resp, v.p.coder, encoding) != nil {
 		return errEncoded
 	}
-	resp.Body = decoded{plain, resp.Body}
-	resp.ContentLength = -1
-	exchange.Underive(resp.Header)
-	resp.Header.Del("Content-Encoding")
 	return nil
 }
 
-// decoded is a body without its encoding.
-type decoded struct {
-	io.ReadCloser
-	coded io.Closer
-}
-
-// Close implements io.Closer.
-func (d decoded) Close() error {
-	_ = d.ReadCloser.Close()
-	return d.coded.Close()
-}
+var errEncoded = &fault.Error{Op: "http.readable", Kind: fault.Backend, Say: "the backend's answer has an encoding that the gateway cannot read"}

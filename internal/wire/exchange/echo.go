@@ -269,7 +269,7 @@ func (e *Echo) Error(err error) error {
 		return err
 	}
 	say, hint := fault.Say(err)
-	return &fault.Error{Op: "exchange.Echo", Kind: fault.KindOf(err), Say: say, Hint: hint, Err: errors.New(clean)}
+	return &fault.Error{Op: "exchange.Echo", Kind: fault.KindOf(err), Say: e.Text(say), Hint: e.Text(hint), Err: errors.New(clean)}
 }
 
 // Scrubbed is the body of an answer without the credential, however it is cut into pieces. Its zero value is ready for one body.

@@ -42,6 +42,9 @@ func TestEcho(t *testing.T) {
 	if clean := e.Error(leak); strings.Contains(clean.Error(), "jWD") || fault.KindOf(clean) != fault.Backend || !strings.Contains(clean.Error(), "said: ") {
 		t.Error(clean)
 	}
+	if said, _ := fault.Say(e.Error(fault.New(fault.Backend, "x", "%s", "not a number: "+canary))); said != "not a number: "+e.Text(canary) || strings.Contains(said, "jWD") {
+		t.Error(said)
+	}
 	if clean := e.Error(io.EOF); !errors.Is(clean, io.EOF) {
 		t.Error(clean)
 	}

@@ -149,6 +149,18 @@ func (h *Hidden) decoded(header http.Header, src io.Reader) (io.ReadCloser, erro
 	return out, nil
 }
 
+// Unpack takes an encoding off an answer, and removes what was said of the answer in it.
+func Unpack(resp *http.Response, coder *coding.Coder, encoding string) error {
+	plain, err := coder.Decode(encoding, resp.Body, coding.Limits{Ratio: maxRatio})
+	if err != nil {
+		return err
+	}
+	resp.Body, resp.ContentLength = &closing{plain, resp.Body}, -1
+	Underive(resp.Header)
+	resp.Header.Del("Content-Encoding")
+	return nil
+}
+
 // maxRatio bounds what a body may grow to when its encoding comes off.
 const maxRatio = 1000
 

@@ -48,12 +48,14 @@ type shape struct {
 	Streaming   bool
 	EventStream bool
 	Sensitive   bool
+	Flattened   bool
+	Member      member
 	Members     map[string]member
 }
 
 type member struct {
-	Shape, Location, LocationName string
-	Streaming, EventStream        bool
+	Shape, Location, LocationName, QueryName string
+	Streaming, EventStream                   bool
 }
 
 type global struct{ host, region string }
@@ -170,11 +172,11 @@ func write(w *bytes.Buffer, id string, s *service, globals map[string]global) {
 	rest := strings.HasPrefix(m.Protocol, "rest-")
 	for _, name := range slices.Sorted(maps.Keys(s.Operations)) {
 		o := s.Operations[name]
-		if !rest {
-			row(w, name, "", "", s.flags(o), o.Endpoint.HostPrefix)
-			continue
+		method, path, places := "", "", []string(nil)
+		if rest {
+			method, path, places = o.HTTP.Method, o.HTTP.RequestURI, s.places(o)
 		}
-		row(w, name, o.HTTP.Method, o.HTTP.RequestURI, s.flags(o), o.Endpoint.HostPrefix, strings.Join(s.places(o), " "))
+		row(w, name, method, path, s.flags(o), o.Endpoint.HostPrefix, strings.Join(append(places, s.members(o)...), " "))
 	}
 }
 
@@ -236,8 +238,8 @@ func (s *service) payload(ref *struct{ Shape string }) string {
 	return ""
 }
 
-// places lists what stands outside of the body: ?name and !name for query parameters that may and that must be there, ?*
-// where any name may, ^name for headers that must.
+// places lists what stands outside of the body: ?name and !name for query parameters that may and that must be there, with [] behind
+// those that may stand there more than once, ?* where any name may, ^name for headers that must.
 func (s *service) places(o operation) []string {
 	if o.Input == nil {
 		return nil
@@ -246,6 +248,9 @@ func (s *service) places(o operation) []string {
 	var all []string
 	for name, m := range sh.Members {
 		at, must := cmp.Or(m.LocationName, name), slices.Contains(sh.Required, name)
+		if s.Shapes[m.Shape].Type == "list" && m.Location == "querystring" {
+			at += "[]"
+		}
 		switch {
 		case m.Location == "querystring" && s.Shapes[m.Shape].Type == "map":
 			all = append(all, "?*")
@@ -256,6 +261,36 @@ func (s *service) places(o operation) []string {
 		case m.Location == "header" && must:
 			all = append(all, "^"+strings.ToLower(at))
 		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// members lists what stands in the body, by the names that it has there: +name for each parameter, + alone where there is none.
+func (s *service) members(o operation) []string {
+	all := []string{"+"}
+	if o.Input == nil {
+		return all
+	}
+	sh := s.Shapes[o.Input.Shape]
+	if payload, ok := sh.Members[sh.Payload]; ok {
+		sh = s.Shapes[payload.Shape]
+	}
+	for name, m := range sh.Members {
+		if m.Location != "" {
+			continue
+		}
+		at := cmp.Or(m.LocationName, name)
+		if list := s.Shapes[m.Shape]; strings.HasPrefix(s.Metadata.Protocol, "rest-xml") && list.Flattened {
+			at = cmp.Or(list.Member.LocationName, at)
+		}
+		if s.Metadata.Protocol == "ec2" {
+			at = cmp.Or(m.QueryName, strings.ToUpper(at[:1])+at[1:])
+		}
+		all = append(all, "+"+at)
+	}
+	if len(all) > 1 {
+		all = all[1:]
 	}
 	slices.Sort(all)
 	return all

@@ -42,7 +42,7 @@ func (v *visit) answer(p gate.Permit) error {
 	v.flow.Begun()
 	exchange.Relax(v.all, maxSilence)
 	n, hits, err := v.pass(p, resp)
-	out := gate.Outcome{Status: access.StatusOK, Code: strconv.Itoa(resp.StatusCode), Bytes: n, Masked: hits}
+	out := gate.Outcome{Status: access.StatusOK, Code: strconv.Itoa(resp.StatusCode), Rows: v.lists, Bytes: n, Masked: hits}
 	if resp.StatusCode >= http.StatusBadRequest || err != nil {
 		out.Status = access.StatusError
 	}
@@ -69,6 +69,9 @@ func (v *visit) pass(p gate.Permit, resp *http.Response) (n, hits int64, err err
 		return 0, 0, err
 	}
 	if err := v.queues(resp); err != nil {
+		return 0, 0, err
+	}
+	if err := v.meter(p, resp); err != nil {
 		return 0, 0, err
 	}
 	if v.x.Masked(p) || !v.hide.none() {

@@ -108,18 +108,25 @@ func (c *call) judge() error {
 		err = c.key()
 	case "bedrock-runtime":
 		err = c.model()
+	case "events":
+		err = c.buses()
 	}
 	if err == nil {
 		err = c.listed()
 	}
-	if err == nil {
-		c.passed()
-		if c.service.id != "s3" { // whose path says all
-			c.mentioned()
-		}
+	if err == nil && c.service.id != "s3" { // whose path says all
+		c.mentioned(c.input)
 	}
-	if len(c.touches) == 0 || slices.Contains(unscoped, c.service.id+"."+c.operation.name) {
+	if !c.asksItself() || slices.Contains(unscoped, c.service.id+"."+c.operation.name) {
 		c.on(c.whole())
+	}
+	if err == nil { // what follows is asked for besides
+		c.passed(c.input)
+		c.passed(c.others)
+		if err = c.agency(); c.service.id != "s3" {
+			c.mentioned(c.others)
+		}
+		c.kin()
 	}
 	if err == nil && len(c.touches) > maxTouches {
 		err = malformed("the call names more than %d resources", maxTouches)
@@ -127,6 +134,14 @@ func (c *call) judge() error {
 	slices.SortFunc(c.touches, compareTouches)
 	slices.SortFunc(c.related, compareTouches)
 	return err
+}
+
+// asksItself reports whether the call's own action is among what is asked for. Of what S3 and DynamoDB do at once, each part is.
+func (c *call) asksItself() bool {
+	if id := c.service.id; id == "s3" || id == "dynamodb" {
+		return len(c.touches) > 0
+	}
+	return slices.ContainsFunc(c.touches, func(t touch) bool { return t.action == iamName(c.operation) })
 }
 
 func compareTouches(a, b touch) int {
@@ -181,11 +196,11 @@ func (c *call) listed() error {
 }
 
 // passed asks for iam:PassRole, as IAM does, for the roles that a call hands to a service.
-func (c *call) passed() {
+func (c *call) passed(params map[string]any) {
 	if id := c.service.id; id == "iam" || id == "sts" {
 		return
 	}
-	for _, a := range arnsIn(c.input, nil) {
+	for _, a := range arnsIn(params, nil) {
 		if a.service == "iam" && strings.HasPrefix(a.resource, "role/") {
 			c.as("iam:PassRole", "arn:"+a.partition+":iam::"+a.account+":"+a.resource)
 		}
@@ -194,8 +209,8 @@ func (c *call) passed() {
 
 // mentioned adds whatever ARN of the service stands anywhere in a call: a resource that no row of the table knows of is judged,
 // rather than overlooked.
-func (c *call) mentioned() {
-	for _, a := range arnsIn(c.input, nil) {
+func (c *call) mentioned(params map[string]any) {
+	for _, a := range arnsIn(params, nil) {
 		if a.service == c.service.prefix || a.service == c.service.signing {
 			c.on("arn:" + a.partition + ":" + a.service + ":" + a.region + ":" + a.account + ":" + a.resource)
 		}
@@ -228,7 +243,7 @@ var queuePath = regexp.MustCompile(`^/([0-9]{12})/([A-Za-z0-9_-]{1,80}(?:\.fifo)
 func (c *call) queue() error {
 	address := text(c.input, "QueueUrl")
 	if c.Path != "/" {
-		if address != "" && address != c.Path && !strings.HasSuffix(address, c.Path) {
+		if u, err := url.Parse(address); address != "" && address != c.Path && (err != nil || u.RequestURI() != c.Path || u.Fragment != "") {
 			return malformed("the path and QueueUrl name two queues")
 		}
 		address = c.Path

@@ -88,7 +88,9 @@ type below struct {
 	prefix string
 }
 
-func (b *below) Below(prefix string) bool { return strings.HasPrefix(b.prefix, prefix) }
+func (b *below) Below(prefix string) bool {
+	return strings.HasPrefix(b.prefix, prefix) || b.prefix != "" && strings.HasPrefix(prefix, b.prefix)
+}
 
 // TestAttackByWhatIsNotNamed: what returns values of resources that it does not name is refused where any may be masked.
 func TestAttackByWhatIsNotNamed(t *testing.T) {

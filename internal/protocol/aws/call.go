@@ -40,11 +40,13 @@ type call struct {
 	*routed
 	place
 	body    map[string]any // the parameters that stand in the body; nil where it is bytes
-	input   map[string]any // all parameters that conditions may read, those of the path included
+	input   map[string]any // all parameters of the operation that conditions may read, those of the path included
+	others  map[string]any // what stands in the body besides, which the service has no use for: it names nothing and meets no condition
 	touches []touch
 	related []touch        // the same resources under other names: deny and approve bind them
 	keys    map[string]any // IAM's condition keys
 	tables  []string       // dynamodb: the tables that it names
+	source  string         // s3: what is copied, decoded: bucket/key, or an ARN, and ?versionId=
 }
 
 // resource is an ARN as policies name it.

@@ -103,8 +103,9 @@ func number(text string) (any, error) {
 	return f, nil
 }
 
-// decodeForm reads a form, with the numbered members that stand for lists: Entry.1.Id, Entries.member.1.Id.
-func decodeForm(form url.Values) (map[string]any, error) {
+// decodeForm reads a form, with the numbered members that stand for lists: Entries.member.1.Id, and where lists are flat Entry.1.Id. A
+// list that is written as the service does not write it would be read by nobody but here.
+func decodeForm(form url.Values, flat bool) (map[string]any, error) {
 	root := map[string]any{}
 	if len(form) > maxParams*10 {
 		return nil, errors.New("it holds too much")
@@ -117,6 +118,14 @@ func decodeForm(form url.Values) (map[string]any, error) {
 		steps := strings.Split(name, ".")
 		if len(steps) > maxDepth {
 			return nil, errors.New("it holds too much")
+		}
+		if !flat && len(steps) > 1 && strings.Trim(steps[1], "0123456789+") == "" {
+			return nil, errAmbiguous
+		}
+		for i, step := range steps[:len(steps)-1] {
+			if n, err := strconv.Atoi(steps[i+1]); (step == "member" || step == "entry") && i > 0 && (err != nil || n < 1 || strconv.Itoa(n) != steps[i+1]) {
+				return nil, errAmbiguous
+			}
 		}
 		for _, step := range steps[:len(steps)-1] {
 			next, ok := at[step].(map[string]any)
@@ -136,6 +145,9 @@ func decodeForm(form url.Values) (map[string]any, error) {
 		at[last] = values[0]
 	}
 	for name, v := range root {
+		if m, ok := v.(map[string]any); ok && len(m) > 1 && (m["member"] != nil || m["entry"] != nil) {
+			return nil, errAmbiguous
+		}
 		root[name] = listed(v)
 	}
 	return root, nil
@@ -227,6 +239,8 @@ func decodeElement(d *xml.Decoder, depth int, left *int) (any, error) {
 			text.Write(t)
 		case xml.Directive:
 			return nil, errors.New("it has declarations")
+		case xml.Comment, xml.ProcInst:
+			return nil, errAmbiguous // of a text that is cut by one, some read the first part only
 		case xml.StartElement:
 			v, err := decodeElement(d, depth-1, left)
 			if err != nil {

@@ -20,9 +20,10 @@
 //   - which operation it is: model.go (the table), shelf.go (tables that connections bring along), scope.go (what the signature is for), route.go (head and path), decode.go
 //     and cbor.go (parameters)
 //   - what it does to what: iam.go (names of actions), arn.go, object.go (S3), item.go and partiql.go (DynamoDB), keys.go
-//     (condition keys), expression.go (attributes that DynamoDB's expressions read), call.go, understand.go, statement.go
+//     (condition keys), expression.go (attributes that DynamoDB's expressions read), elsewhere.go (what services do for who calls), call.go,
+//     understand.go, statement.go
 //   - as whom it is sent: sign.go, sigv4a.go, roles.go (roles that are assumed), frames.go (bodies in signed chunks)
 //   - how policies of IAM are written and read: export_iam.go, import_iam.go, import_resource.go, import_condition.go
-//   - what is hidden: masks.go (what, and which calls would tell of it), hide.go (values), masked.go (answers), queue.go (URLs of queues),
-//     scrub.go (the credential)
+//   - what is hidden: masks.go (what, and which calls would tell of it), hide.go (values), masked.go (answers), listing.go (objects in lists), queue.go (URLs of queues),
+//     scrub.go (the credential), meter.go (what counts against budgets)
 package aws

@@ -39,6 +39,7 @@ func (c *call) mentions() mentioned {
 		return m
 	}
 	m.walk(c.input, maxDepth)
+	m.walk(c.others, maxDepth) // which somebody may read after all
 	return m
 }
 

@@ -22,6 +22,7 @@ type hider struct {
 	key    *mask.Key
 	domain string
 	hits   int64
+	depth  int // of documents in texts of documents
 }
 
 func newHider(m masks, k *mask.Key, domain string) (*hider, error) {
@@ -126,25 +127,58 @@ func (h *hider) text(s string, at body.State, name string) any {
 	if name == "SecretBinary" && (h.paths != nil || h.scan != nil) {
 		return base64.StdEncoding.EncodeToString(mask.Value(nil, nil, access.Mask{Strategy: access.MaskRedact}, h.key, h.domain)) // what is inside cannot be told
 	}
-	trimmed := strings.TrimSpace(s)
-	if strings.HasPrefix(trimmed, "{") || strings.HasPrefix(trimmed, "[") {
-		inner, err := readAny(trimmed)
-		if err == nil {
-			before := h.hits
-			inner = h.tree(inner, at, "")
-			if h.hits == before {
-				return s
-			}
-			if out, err := writeTree(inner); err == nil {
-				return string(out)
-			}
+	if trimmed := strings.Trim(s, " \t\r\n\ufeff"); looksLikeJSON(trimmed) {
+		if out, ok := h.inner(s, trimmed, at); ok {
+			return out
 		}
-		if h.paths != nil && slices.Contains(embedded, name) {
+		if h.paths != nil && (at.Live() || slices.Contains(embedded, name)) {
 			h.hits++
 			return string(mask.Value(nil, []byte(s), access.Mask{Strategy: access.MaskRedact}, h.key, h.domain))
 		}
 	}
 	return h.detected(s, s)
+}
+
+// maxInner is how many documents may stand in one another.
+const maxInner = 8
+
+// inner hides what is in a text that is a document; ok is false where it cannot be read in one way, or lies too deep.
+func (h *hider) inner(s, trimmed string, at body.State) (out string, ok bool) {
+	if h.depth >= maxInner {
+		return "", false
+	}
+	v, err := readAny(trimmed)
+	if err != nil {
+		return "", false
+	}
+	h.depth++
+	before := h.hits
+	v = h.tree(v, at, "")
+	h.depth--
+	if h.hits == before {
+		return s, true
+	}
+	b, err := writeTree(v)
+	return string(b), err == nil
+}
+
+// looksLikeJSON reports whether a text looks like JSON that holds something: an object, a list, or a text of JSON with one in it. What only
+// looks so is hidden where it may hold what is masked: whoever reads it may be less strict.
+func looksLikeJSON(s string) bool {
+	if s == "" {
+		return false
+	}
+	rest := strings.TrimLeft(s[1:], " \t\r\n")
+	switch s[0] {
+	case '{':
+		return true
+	case '[': // and not, say, [INFO] in a line of a log
+		return rest == "" || strings.IndexByte(`{["'-]0123456789`, rest[0]) >= 0 || slices.ContainsFunc([]string{"true", "false", "null", "NaN", "Infinity"},
+			func(word string) bool { return strings.HasPrefix(rest, word) })
+	case '"':
+		return strings.ContainsAny(rest, `{[\`)
+	}
+	return false
 }
 
 // readAny is readTree for an object or a list.
@@ -268,7 +302,9 @@ func (h *hider) attribute(v any, at body.State) any {
 				inner[i] = h.elementOf(kind, value, h.element(at, i))
 			}
 		case string:
-			if s, changed := h.detected(inner, nil).(string); changed {
+			if kind == "S" {
+				typed[kind] = h.text(inner, at, "")
+			} else if s, changed := h.detected(inner, nil).(string); changed {
 				return map[string]any{"S": s}
 			}
 		}

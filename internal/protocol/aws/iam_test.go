@@ -179,6 +179,18 @@ func TestImportRefuses(t *testing.T) {
 		"all of more, denied":    {one("Allow", "Deny", `]}`, `],"Condition":{"ForAllValues:StringEquals":{"dynamodb:LeadingKeys":["a"]}}}`), "deny less"},
 		"there, denied":          {one("Allow", "Deny", `]}`, `],"Condition":{"Null":{"s3:prefix":"false"}}}`), "not known"},
 		"a role by its path":     {denied("arn:aws:iam::123456789012:role/team/x"), "without their paths"},
+		"a key of any case":      {one("Allow", "Deny", `]}`, `],"Condition":{"StringEquals":{"kms:EncryptionContext:App":"x"}}}`), "in any case"},
+		"no operator of numbers": {withCondition(`{"NumericNotLessThan":{"s3:max-keys":"1"}}`), "operator cannot be said"},
+		"letters of others":      {one("s3:GetObject", "\u212Ams:Decrypt"), "than those of ASCII"},
+		"a prefix of services":   {one("s3:GetObject", "s?:GetObject"), "is no action"},
+		"nobody":                 {one(`"Sid":"a"`, `"NotPrincipal":{"AWS":"*"}`), "NotPrincipal"},
+		"a variable with a word": {one("reports/*", "reports/${aws:username, 'a'}/*"), "depends on the caller"},
+		"missing, if it exists":  {withCondition(`{"NullIfExists":{"s3:delimiter":"false"}}`), "has to be true or false"},
+		"a table of Glue":        {denied("arn:aws:glue:eu-west-1:123456789012:table/db/secret"), "would deny nothing"},
+		"an instance":            {denied("arn:aws:ec2:*:*:instance/*"), "would deny nothing"},
+		"a rule of events":       {denied("arn:aws:events:eu-west-1:123456789012:rule/x"), "would deny nothing"},
+		"any service's resource": {denied("arn:aws:*:*:*:table/x"), "would deny nothing"},
+		"a job of S3":            {denied("arn:aws:s3:eu-west-1:123456789012:job/x"), "would deny nothing"},
 		"a key behind aliases":   {denied("arn:aws:kms:eu-west-1:123456789012:key/k"), "alias"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -193,6 +205,19 @@ func TestImportRefuses(t *testing.T) {
 		if p, _, err := tableOf(t).importIAM([]byte(doc), "theirs", "acct"); err == nil {
 			t.Errorf("%s was read as %+v", doc, p)
 		}
+	}
+	for _, version := range []string{"", `"Version":"2008-10-17",`} {
+		if p, _, err := tableOf(t).importIAM([]byte(`{`+version+`"Statement":[`+one("reports/*", `reports/\u0024{*}`)+`]}`), "theirs", "acct"); err == nil {
+			t.Errorf("what is a text in IAM was read as %+v", p)
+		}
+	}
+	for _, arn := range []string{"arn:aws:sqs:*:*:jobs", "arn:aws:dynamodb:*:*:tab*", "arn:aws:logs:*:*:log-group:x:*", "arn:aws:s3:::reports/*", "arn:aws:glue:*:*:*", "arn:aws:kms:*:*:alias/x", "arn:aws:sns:*:*:t"} {
+		if _, _, err := tableOf(t).importIAM(document(denied(arn)), "theirs", "acct"); err != nil {
+			t.Errorf("a deny of %s: %v", arn, err)
+		}
+	}
+	if _, notes, err := tableOf(t).importIAM(document(one("arn:aws:s3:::reports/*", "arn:aws:glue:eu-west-1:123456789012:table/db/t")), "theirs", "acct"); err != nil || !slices.ContainsFunc(notes, func(n string) bool { return strings.Contains(n, "allows nothing") }) {
+		t.Errorf("an allow that allows nothing: %v %v", notes, err)
 	}
 	for _, arn := range []string{"arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-??????", "arn:aws:s3:::a${?}b"} { // which only a connection's resources can say
 		if p, _, err := tableOf(t).importIAM(document(one("arn:aws:s3:::reports/*", arn)), "theirs", ""); err == nil {
@@ -232,6 +257,8 @@ func TestImportIAM(t *testing.T) {
 			"acct", "deny", "s3:GetObject", "acct/arn:aws:s3:::reports/*",
 			`!("kms:RequestAlias" in request.params) && ("s3:x-amz-acl" in request.params && string(request.params["s3:x-amz-acl"]) == "public-read") && ` +
 				`!(string(request.params["s3:prefix"]).matches("(?s)^a.*$"))`},
+		"a limited list":    {one(`]}`, `],"Condition":{"Null":{"s3:prefix":"false"}}}`), "acct", "allow", "s3:GetObject", "acct/arn:aws:s3:::reports/*", `("s3:prefix" in request.params && request.params["s3:prefix"] != "")`},
+		"an unlimited list": {one("Allow", "Deny", `]}`, `],"Condition":{"Null":{"s3:prefix":"true"}}}`), "acct", "deny", "s3:GetObject", "acct/arn:aws:s3:::reports/*", `!(("s3:prefix" in request.params && request.params["s3:prefix"] != ""))`},
 		"either case": {one(`]}`, `],"Condition":{"StringEqualsIgnoreCase":{"s3:prefix":"aé."}}}`), "acct", "allow", "s3:GetObject", "acct/arn:aws:s3:::reports/*",
 			`string(request.params["s3:prefix"]).matches("(?s)^[aA]é\\.$")`},
 	} {

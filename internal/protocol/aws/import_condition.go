@@ -137,6 +137,14 @@ func (c *comparison) say(name string, v any) string {
 		return ""
 	}
 	c.parse()
+	if !c.allow && strings.HasPrefix(c.key.name, "kms:EncryptionContext:") {
+		c.problem("Condition: %s is met in any case in IAM, and here only as it is written: a Deny cannot be said with it", name)
+		return ""
+	}
+	if c.negated && !slices.Contains([]string{"StringEquals", "StringLike", "StringEqualsIgnoreCase", "NumericEquals", "ArnEquals", "ArnLike"}, c.base) {
+		c.problem("Condition: %s of %s: the operator cannot be said here", c.operator, name)
+		return ""
+	}
 	if c.base == "Null" {
 		return c.null(values)
 	}
@@ -249,14 +257,17 @@ func (c *comparison) present() string { return strconv.Quote(c.key.name) + " in 
 
 // null is about whether a key is there. A key that is not known may be there all the same.
 func (c *comparison) null(values []string) string {
-	missing := strings.EqualFold(values[0], "true")
+	missing, present := strings.EqualFold(values[0], "true"), c.present()
+	if c.key.name == "s3:prefix" { // which is said to be empty where a list is not limited
+		present = "(" + present + " && " + c.param() + ` != "")`
+	}
 	switch {
 	case len(values) != 1 || !missing && !strings.EqualFold(values[0], "false") || c.quantity != "" || c.ifExists || c.key.kind == dateKey:
 		c.problem("Condition: Null of %s has to be true or false, once", c.key.name)
 	case c.allow && !missing:
-		return c.present()
+		return present
 	case !c.allow && missing:
-		return "!(" + c.present() + ")"
+		return "!(" + present + ")"
 	default:
 		c.problem("Condition: that %s is missing cannot be told from that it is not known: Null can be false in an Allow, and true in a Deny", c.key.name)
 	}

@@ -1,7 +1,9 @@
 package aws
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -42,6 +44,9 @@ func (m *models) importIAM(document []byte, name, connection string) (*access.Po
 	top, ok := v.(map[string]any)
 	if !ok {
 		return nil, nil, fault.New(fault.Malformed, "aws.importIAM", "the document is no policy: it is no object")
+	}
+	if all, err := json.Marshal(top["Statement"]); top["Version"] != iamVersion && (err != nil || bytes.Contains(all, []byte("${"))) {
+		in.problem("without the Version %s, ${ is no variable in IAM, and here it is", iamVersion)
 	}
 	out := &access.Policy{Name: name}
 	for _, st := range in.top(top) {
@@ -175,6 +180,9 @@ func (in *importer) actions(text string) []string {
 	switch {
 	case text == "*" || text == "*:*":
 		return []string{"*"}
+	case strings.ContainsFunc(text, func(r rune) bool { return r >= 0x80 }): // some of which have letters of ASCII for another case
+		in.problem("%+q is no action: it has other characters than those of ASCII", text)
+		return nil
 	case !found || strings.ContainsAny(service, "*?") || verb == "":
 		in.problem("%+q is no action: it is a service and an action, such as s3:GetObject, or *", text)
 		return nil

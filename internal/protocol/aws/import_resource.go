@@ -48,6 +48,7 @@ func (in *importer) resources(list []string, base access.PolicyStatement) []acce
 	together := base
 	for _, text := range list {
 		allow := base.Effect == access.Allow.String()
+		in.judged(text, allow)
 		pattern, exact := in.resource(text, allow)
 		if exact == "" {
 			together.Resources = append(together.Resources, pattern)
@@ -67,6 +68,51 @@ func (in *importer) resources(list []string, base access.PolicyStatement) []acce
 		out = append([]access.PolicyStatement{together}, out...)
 	}
 	return out
+}
+
+// wholly are services any of whose resources are named by their calls, as far as policies of IAM name them.
+var wholly = []string{"sqs", "sns", "apigateway", "execute-api", "bedrock", "iam"}
+
+// kinds are what the resources of other services begin with that calls are judged by, besides those of the table of resources.
+var kinds = map[string][]string{
+	"dynamodb": {"table/", "global-table/"}, "lambda": {"function:"}, "secretsmanager": {"secret:"}, "ssm": {"parameter/"}, "kms": {"key/", "alias/"},
+}
+
+// judged looks whether calls are judged by resources such as this one. To calls that are judged as their account's, a deny of one
+// resource would be none; an allow of one allows nothing.
+func (in *importer) judged(text string, allow bool) {
+	parts := strings.SplitN(text, ":", 6)
+	if len(parts) != 6 || strings.Trim(parts[5], "*") == "" || slices.Contains(wholly, parts[2]) {
+		return
+	}
+	service, literal := parts[2], parts[5]
+	if i := strings.IndexAny(literal, "*?$"); i >= 0 {
+		literal = literal[:i]
+	}
+	known := slices.Clone(kinds[service])
+	for _, list := range resources {
+		for _, n := range list {
+			if form, ok := strings.CutPrefix(n.form, service+":"); ok {
+				prefix, _, _ := strings.Cut(strings.TrimPrefix(form, ":"), "{}")
+				known = append(known, prefix)
+			}
+		}
+	}
+	if service == "s3" && (parts[3]+parts[4] == "" || strings.Trim(parts[3]+parts[4], "*") == "") {
+		known = append(known, "") // buckets and objects
+	} else if service == "s3" {
+		known = append(known, "accesspoint/")
+	}
+	if slices.ContainsFunc(known, func(prefix string) bool {
+		return strings.HasPrefix(literal, prefix) || strings.HasPrefix(prefix, literal) && literal != parts[5]
+	}) {
+		return
+	}
+	if allow {
+		in.note("%+q: calls are not judged by such resources, but by their account: this allows nothing", text)
+		return
+	}
+	in.problem("%+q: calls are not judged by such resources, but by their account, so that this would deny nothing: deny the actions on *", text)
 }
 
 // aliases are the other names under which a call may ask for what a deny is about. Where they cannot be told, the deny cannot be said.

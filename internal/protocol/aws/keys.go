@@ -9,6 +9,9 @@ import (
 // conditions are IAM's condition keys, as far as a request tells them; what is not there is unknown.
 func (c *call) conditions() map[string]any {
 	k := map[string]any{"aws:RequestedRegion": c.region}
+	if c.scope.Regions != "" && c.scope.Regions != c.region {
+		delete(k, "aws:RequestedRegion") // several, or any
+	}
 	if c.operation == nil {
 		return k
 	}
@@ -116,6 +119,9 @@ func (c *call) objectKeys(k map[string]any) {
 			k["s3:"+lower] = values[0]
 		}
 	}
+	if c.source != "" {
+		k["s3:x-amz-copy-source"], _, _ = strings.Cut(c.source, "?versionId=")
+	}
 	if c.scope.Presigned {
 		k["s3:authType"] = "REST-QUERY-STRING"
 	} else {
@@ -182,9 +188,11 @@ func (c *call) keyValues() (values []any, ok bool) {
 			return nil, false
 		}
 		for _, name := range slices.Sorted(maps.Keys(m)) {
-			if s, isText := plainValue(m[name]); isText {
-				values = append(values, s)
+			s, isText := plainValue(m[name])
+			if !isText { // a value that cannot be told is not left out: the others would be taken for all
+				return nil, false
 			}
+			values = append(values, s)
 		}
 	}
 	return values, len(keys) > 0
@@ -205,9 +213,11 @@ func (c *call) queriedKey() ([]any, bool) {
 		if !strings.HasPrefix(operand, ":") {
 			operand = tokens[i-1]
 		}
-		if s, ok := plainValue(member(c.input["ExpressionAttributeValues"], operand)); ok {
-			values = append(values, s)
+		s, ok := plainValue(member(c.input["ExpressionAttributeValues"], operand))
+		if !ok {
+			return nil, false
 		}
+		values = append(values, s)
 	}
 	return values, len(values) > 0
 }

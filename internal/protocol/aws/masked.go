@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 	"strings"
@@ -31,6 +32,8 @@ func (v *visit) masked(resp *http.Response) (n, hits int64, err error) {
 		n, err = v.untouched(resp)
 	case formJSON, formItems:
 		n, err = v.rewritten(resp, how, &hits)
+	case formList:
+		n, err = v.rewritten(resp, how, &hits)
 	case formXML, formBytes:
 		n, err = v.streamed(resp, hidden, how, &hits)
 	default:
@@ -58,6 +61,7 @@ func unmaskable(why string) error {
 
 // veil removes what people wrote beside an object that is masked as a whole.
 func (v *visit) veil(h http.Header) {
+	h.Del("X-Amz-Log-Result") // what a function of Lambda said to its log
 	for name := range h {
 		if v.hide.Whole != nil && strings.HasPrefix(strings.ToLower(name), "x-amz-meta-") {
 			h.Del(name)
@@ -76,6 +80,9 @@ func (v *visit) rewritten(resp *http.Response, how form, hits *int64) (int64, er
 	}
 	if len(b) > maxHeld {
 		return 0, unmaskable("it is too large")
+	}
+	if how == formList {
+		return v.relisted(resp, b, hits)
 	}
 	if len(b) > 0 {
 		h, err := newHider(v.hide, v.p.key, v.conn.Name)
@@ -101,6 +108,20 @@ func (v *visit) rewritten(resp *http.Response, how form, hits *int64) (int64, er
 	v.w.WriteHeader(resp.StatusCode)
 	n, err := v.flow.Writer(v.w, false).Write(b)
 	return int64(n), err
+}
+
+// relisted writes a listing without what tells of masked objects, and without what detectors find.
+func (v *visit) relisted(resp *http.Response, b []byte, hits *int64) (int64, error) {
+	out, more, err := v.listed(b)
+	if err != nil {
+		return 0, err
+	}
+	*hits += more
+	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(out)), int64(len(out))
+	if len(v.hide.Detect) > 0 {
+		return v.streamed(resp, nil, formXML, hits)
+	}
+	return v.untouched(resp)
 }
 
 // streamed hides values as they pass.

@@ -12,11 +12,15 @@ import (
 // masks is what must be hidden of a call and of its answer: the masks of every resource that it touches, together.
 type masks struct {
 	access.DocumentMasks
-	spread   bool // there are masks of resources, and the call reads some that it does not name
-	requests bool // there are masks of what the backend is sent, which calls of AWS know no way to keep
+	spread   bool                  // there are masks of resources, and the call reads some that it does not name
+	requests bool                  // there are masks of what the backend is sent, which calls of AWS know no way to keep
+	within   func(key string) bool // which objects of a listing are masked; nil where there is none, or none is
 }
 
-func (m masks) none() bool { return m.None() && !m.requests && !m.spread }
+func (m masks) none() bool { return m.named() && m.within == nil }
+
+// named reports whether nothing that the call names is masked.
+func (m masks) named() bool { return m.None() && !m.requests && !m.spread }
 
 // masks gathers what policy says of the resources of a call.
 func (c *call) masks(m access.Masks) masks {
@@ -27,6 +31,13 @@ func (c *call) masks(m access.Masks) masks {
 	if c.spreads() {
 		b, tells := m.(interface{ Below(prefix string) bool })
 		all.spread = !tells || b.Below(c.resource(strings.TrimSuffix(c.whole(), "*")))
+	}
+	all.within = c.within(m)
+	for _, t := range c.touches {
+		if t.action == "s3:GetObject" && c.service.id != "s3" { // which another service reads, and tells of in its own words
+			b, tells := m.(interface{ Below(prefix string) bool })
+			all.spread = all.spread || !tells || b.Below(c.resource(t.arn)) || !m.Document(c.resource(t.arn), access.ToClient).None()
+		}
 	}
 	var names []string
 	for _, t := range slices.Concat(c.touches, c.related) {
@@ -57,7 +68,14 @@ func (c *call) spreads() bool {
 	case "ssm.GetParametersByPath":
 		return true
 	}
-	return false
+	return c.service.id == "s3" && slices.ContainsFunc(c.touches, func(t touch) bool { return behindAlias(t.arn) })
+}
+
+// behindAlias reports whether an ARN is of what stands for a bucket that it does not name: an access point, or an alias of one.
+func behindAlias(arn string) bool {
+	a, ok := parseARN(arn)
+	bucket, _, _ := strings.Cut(a.resource, "/")
+	return ok && (a.region+a.account != "" || slices.ContainsFunc([]string{"-s3alias", "--ol-s3", "--op-s3", "--xa-s3"}, func(end string) bool { return strings.HasSuffix(bucket, end) }))
 }
 
 // join adds what is not there yet. Where there was nothing, it is the list itself: policy's lists do not change.
@@ -85,6 +103,7 @@ const (
 	formItems               // the same, with DynamoDB's values
 	formBytes               // what was stored: JSON or text by its content type
 	formXML                 // parameters in XML: detectors only
+	formList                // a listing of objects, some of which are masked
 	formPlain               // nothing of what is masked is in it
 )
 
@@ -123,6 +142,13 @@ func (c *call) objectForm(m masks) form {
 		return formBytes
 	case "SelectObjectContent", "GetObjectTorrent", "GetObjectAttributes":
 		return formRefused
+	case "ListParts": // with digests and lengths
+		if m.inside() {
+			return formRefused
+		}
+	}
+	if m.within != nil {
+		return formList
 	}
 	if len(m.Detect) > 0 && c.operation.method == http.MethodGet {
 		return formXML
@@ -144,13 +170,16 @@ func (c *call) steered(m masks) error {
 		return nil
 	}
 	if m.spread {
-		return masked("the call reads what it does not name, some of which may be masked for you: name each secret or parameter")
+		return masked("the call reads by another way what may be masked for you: name each secret or parameter, or the bucket, and call the service that keeps it")
 	}
 	if m.requests {
 		return masked("masks of requests are not kept in calls of AWS: leave out `in` of the mask, or write another policy")
 	}
 	if c.answerForm(m) == formRefused {
 		return masked("the answer holds what is masked for you, in a form that cannot be masked")
+	}
+	if c.service.id == "ssm" && m.inside() && slices.ContainsFunc(c.touches, func(t touch) bool { return t.action == readSecret }) {
+		return masked("the parameter stands for a secret that is masked for you: read it from Secrets Manager")
 	}
 	if c.service.id == "s3" && (c.query.Has("response-content-type") || c.query.Has("response-content-encoding")) {
 		return masked("what an object is, where it is masked for you, is what it was stored as: leave out response-content-type and -encoding")
@@ -179,8 +208,15 @@ func (c *call) steeredObject() error {
 			}
 		}
 	}
-	if len(find(c.body, "Object.*.ETag"))+len(find(c.body, "Object.ETag")) > 0 {
-		return masked("what an object is may be masked for you: leave its ETag out of the list to delete")
+	for _, member := range [...]string{"ETag", "Size"} {
+		if len(find(c.body, "Object.*."+member))+len(find(c.body, "Object."+member)) > 0 {
+			return masked("what an object is may be masked for you: leave its " + member + " out of the list to delete")
+		}
+	}
+	for _, name := range [...]string{"X-Amz-If-Match-Size", "X-Amz-Write-Offset-Bytes"} {
+		if len(c.Header.Values(name)) > 0 {
+			return masked("how large an object is may be masked for you: leave out the header " + name)
+		}
 	}
 	if c.operation.name != "GetObject" && c.operation.name != "HeadObject" {
 		return nil

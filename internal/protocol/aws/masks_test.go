@@ -123,6 +123,55 @@ func TestMessagesAreMasked(t *testing.T) {
 		`{"Messages":[{"Body":"{\"Message\":\"{\\\"email\\\":\\\"[redacted]\\\"}\"}"}]}`)
 }
 
+// TestAttacksByDocumentsInTexts: what is masked does not pass in a document that stands in a text, however it is written there.
+func TestAttacksByDocumentsInTexts(t *testing.T) {
+	quote := func(s string) string {
+		b, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	const plain = `{"email":"CANARY","n":1}`
+	deep := plain
+	for range maxInner + 2 {
+		deep = `{"payload":` + quote(deep) + `}`
+	}
+	for name, text := range map[string]string{
+		"an object":               plain,
+		"a text of JSON":          quote(plain),
+		"twice a text of JSON":    quote(quote(plain)),
+		"an envelope":             `{"Type":"Notification","Message":` + quote(plain) + `}`,
+		"an envelope of one":      `{"detail":` + quote(`{"Message":`+quote(plain)+`}`) + `}`,
+		"in a list":               `[` + quote(plain) + `]`,
+		"a mark before it":        "\ufeff" + plain,
+		"a member twice":          `{"email":"CANARY","email":"x"}`,
+		"a member twice, inside":  `{"payload":` + quote(`{"email":"CANARY","email":"x"}`) + `}`,
+		"lines, inside":           `{"payload":` + quote(plain+"\n"+plain) + `}`,
+		"with a comma too many":   `{"email":"CANARY",}`,
+		"with other quotes":       `{'email':'CANARY'}`,
+		"a list of no numbers":    `[NaN,{"email":"CANARY"}]`,
+		"a text with more behind": quote(plain) + " x",
+		"very deep":               deep,
+	} {
+		t.Run(name, func(t *testing.T) {
+			for in, items := range map[string]bool{`{"Messages":[{"Body":` + quote(text) + `}]}`: false, `{"Item":{"note":{"S":` + quote(text) + `}}}`: true,
+				`{"events":[{"message":` + quote(text) + `}]}`: false} {
+				out := hidden(t, paths(access.MaskRedact, "**.email"), items, in)
+				if strings.Contains(out, "CANARY") || !strings.Contains(out, "[redacted]") {
+					t.Errorf("%s became %s", in, out)
+				}
+			}
+		})
+	}
+	for _, text := range []string{"[INFO] nothing", `"said" he`, "plain", "1", `{"n":1}`, `["a"]`} {
+		in := `{"Messages":[{"Body":` + quote(text) + `}]}`
+		sameJSON(t, hidden(t, paths(access.MaskRedact, "**.email"), false, in), in)
+	}
+	in := `{"Messages":[{"Attributes":{"x":"{not json"},"Body":"{}"}]}`
+	sameJSON(t, hidden(t, paths(access.MaskRedact, "$.Messages[*].Body.email"), false, in), in)
+}
+
 // TestAttacksOnMaskedItems: calls that would tell of a masked attribute are refused before they are sent.
 func TestAttacksOnMaskedItems(t *testing.T) {
 	p := policies{orders: paths(access.MaskRedact, "**.email", "$.Items[*].card")}

@@ -77,6 +77,9 @@ type operation struct {
 	noAuth     bool
 	must       []string // query parameters without which it is another operation
 	may        []string // other query parameters
+	lists      []string // those of either that may stand there more than once
+	members    []string // parameters in the body, by the names that they have there
+	told       bool     // the table says which: those of before it did not
 	any        bool     // the query may hold any name
 	headers    []string // headers without which it is another operation
 }
@@ -191,7 +194,15 @@ func newOperation(s *service, at func(int) string) (*operation, error) {
 		events: strings.Contains(flags, "e"), stream: strings.Contains(flags, "s"), noAuth: strings.Contains(flags, "n"),
 	}
 	for _, place := range strings.Fields(at(5)) {
+		if one, list := strings.CutSuffix(place, "[]"); list {
+			place = one
+			o.lists = append(o.lists, one[1:])
+		}
 		switch {
+		case place[0] == '+':
+			if o.told = true; place != "+" {
+				o.members = append(o.members, place[1:])
+			}
 		case place == "?*":
 			o.any = true
 		case place[0] == '?':

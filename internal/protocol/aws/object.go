@@ -36,6 +36,9 @@ func (c *call) objects() error {
 		return nil
 	}
 	object := objectARN(bucket, key)
+	if err := c.restored(); err != nil {
+		return err
+	}
 	name := c.versioned(iamName(c.operation))
 	c.as(name, object)
 	if c.operation.name == "GetObjectAttributes" {
@@ -72,6 +75,18 @@ func (c *call) besides(object string) error {
 		case lower == "x-amz-object-lock-mode", lower == "x-amz-object-lock-retain-until-date":
 			c.as("s3:PutObjectRetention", object)
 		}
+	}
+	return nil
+}
+
+// restored refuses a restore that writes what it selects to a place of its own, which nobody would be asked for, and a new name for an
+// object, which only buckets know that are not understood.
+func (c *call) restored() error {
+	if c.operation.name == "RenameObject" || len(c.Header.Values("X-Amz-Rename-Source")) > 0 {
+		return malformed("renaming an object is not understood")
+	}
+	if c.operation.name == "RestoreObject" && (c.body["OutputLocation"] != nil || c.body["SelectParameters"] != nil) {
+		return malformed("a restore that selects is not understood")
 	}
 	return nil
 }
@@ -121,7 +136,8 @@ func (c *call) copied(source string) error {
 		}
 		object = objectARN(c.bare("s3", bucket), key)
 	}
-	if versioned {
+	if c.source = decoded; versioned {
+		c.source += "?" + query
 		c.as("s3:GetObjectVersion", object)
 	} else {
 		c.as("s3:GetObject", object)

@@ -19,7 +19,14 @@ func (v *visit) outgoing() (gate.Outgoing, error) {
 		return gate.Outgoing{}, err
 	}
 	out := gate.Outgoing{Method: v.r.Method, URL: u, Host: host(u), Header: forwarded(v.read.Header)}
-	out.Header.Set("Accept-Encoding", "identity") // what is masked, or no client's to know, can be found in what can be read
+	out.Header.Set("Accept-Encoding", "identity")                             // what is masked, or no client's to know, can be found in what can be read
+	if path, version, versioned := strings.Cut(v.c.source, "?"); path != "" { // a plus sign is a space to some
+		source := encode(path, true)
+		if versioned {
+			source += "?" + version
+		}
+		out.Header.Set("X-Amz-Copy-Source", source)
+	}
 	switch {
 	case v.body.whole:
 		out.Body = v.body.held

@@ -68,8 +68,13 @@ func readPartiQL(statement string) (partiQL, error) {
 		s.index = tokens[at+2].text
 		at += 2
 	}
-	if s.verb == "Select" && word(at+1) == "," {
-		return partiQL{}, malformed("the PartiQL statement reads from two places")
+	if next := word(at + 1); s.verb == "Select" && at+1 < len(tokens) && next != "WHERE" && next != "ORDER" {
+		return partiQL{}, malformed("the PartiQL statement reads from two places, or from what is no table")
+	}
+	for i := range tokens {
+		if i > 0 && word(i) == "SELECT" {
+			return partiQL{}, malformed("the PartiQL statement has a query inside of it")
+		}
 	}
 	for i, t := range tokens {
 		if t.quoted || !t.value && word(i) != "" {

@@ -37,6 +37,7 @@ type visit struct {
 	flow *exchange.Flow
 	keys aws.Credentials // that the call was signed with
 
+	lists    int64 // how many items the answer lists, where they are counted
 	echo     *exchange.Echo
 	scrubbed exchange.Scrubbed
 }
@@ -72,7 +73,7 @@ func (p *protocol) Serve(w http.ResponseWriter, r *http.Request, x *gate.Exchang
 	}
 	version := x.Version()
 	v.hide = v.c.masks(x.Masks())
-	h := x.Judge(v.c.statement(!v.hide.none()))
+	h := x.Judge(v.c.statement(!v.hide.named()))
 	if err := v.c.steered(v.hide); err != nil {
 		return x.Refuse(h, nil, err)
 	}
@@ -83,7 +84,7 @@ func (p *protocol) Serve(w http.ResponseWriter, r *http.Request, x *gate.Exchang
 	if err != nil {
 		return x.Refuse(h, nil, err)
 	}
-	permit, err := x.Ask(r.Context(), h, gate.Request{Sent: v.c.sent(mediaType(r.Header), v.sizeOf()), Exact: v.body.held, Unseen: !v.body.whole && v.body.size != 0, Return: back}, out)
+	permit, err := x.Ask(r.Context(), h, gate.Request{Rows: true, Sent: v.c.sent(mediaType(r.Header), v.sizeOf()), Exact: v.body.held, Unseen: !v.body.whole && v.body.size != 0, Return: back}, out)
 	if err != nil {
 		return err
 	}

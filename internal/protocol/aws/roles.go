@@ -135,7 +135,7 @@ func (v *visit) roleForm() (url.Values, error) {
 		form.Set("ExternalId", role.ExternalID)
 	}
 	if role.SessionTags {
-		form.Set("RoleSessionName", within(p.Subject, "+=,.@-_", 2, 64))
+		form.Set("RoleSessionName", sessionName(p.Issuer, p.Subject))
 		for i, tag := range [...][2]string{{"gatehouse:issuer", p.Issuer}, {"gatehouse:subject", p.Subject}, {"gatehouse:connection", v.conn.Name}} {
 			n := "Tags.member." + strconv.Itoa(i+1)
 			form.Set(n+".Key", tag[0])
@@ -180,6 +180,14 @@ func tagged(s string) string {
 		return s
 	}
 	return out[:min(len(out), 256-1-digits)] + "+" + digestOf([]byte(s))[:digits]
+}
+
+// sessionName names the session of a principal. Principals that differ have sessions that do: a digest of issuer and subject ends the
+// name, whose beginning is for people.
+func sessionName(issuer, subject string) string {
+	const digits = 32
+	digest := digestOf([]byte(strconv.Itoa(len(issuer)) + ":" + issuer + subject))[:digits]
+	return within(subject, "+=,.@-_", 0, 64-1-digits) + "." + digest
 }
 
 // within makes a text of the characters that STS takes: letters, digits and others; what is none of them is an underscore.

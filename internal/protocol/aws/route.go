@@ -222,6 +222,11 @@ func (r *routed) named(services []*service, form url.Values) error {
 		if len(form[name]) != 1 {
 			return malformed("the form needs one %s", name)
 		}
+		for other := range form {
+			if other != name && strings.EqualFold(other, name) {
+				return malformed("the form names %s in two cases", name)
+			}
+		}
 	}
 	for _, s := range services {
 		if o := s.operations[form.Get("Action")]; o != nil && s.version == form.Get("Version") {

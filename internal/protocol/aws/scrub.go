@@ -17,7 +17,7 @@ func (v *visit) scrub(resp *http.Response) error {
 	}
 	v.echo.Header(resp.Header)
 	packed := unframed(resp.Header.Get("Content-Encoding"))
-	stored := v.c.service.id == "s3" && resp.StatusCode < http.StatusMultipleChoices
+	stored := v.c.service != nil && v.c.service.id == "s3" && resp.StatusCode < http.StatusMultipleChoices
 	if packed != "" && packed != "identity" && !stored && v.r.Method != http.MethodHead && resp.StatusCode != http.StatusNotModified {
 		if exchange.Unpack(resp, &v.p.coder, packed) != nil {
 			return fault.New(fault.Backend, "aws.scrub", "the answer has an encoding that the gateway cannot read")

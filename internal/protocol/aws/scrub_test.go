@@ -74,3 +74,17 @@ func TestPackedAnswers(t *testing.T) {
 		t.Error("an encoding that nobody knows passes")
 	}
 }
+
+// TestUnknownServicesAreScrubbed: so is the answer of a service that the table does not have.
+func TestUnknownServicesAreScrubbed(t *testing.T) {
+	v := answered("")
+	v.c.service = nil
+	resp := &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("before SESSION=TOKEN after"))}
+	if err := v.scrub(resp); err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(resp.Body)
+	if err != nil || strings.Contains(string(got), "SESSION=TOKEN") {
+		t.Errorf("%s %v", got, err)
+	}
+}

@@ -32,7 +32,7 @@ func (c *call) statement(masked bool) *access.Statement {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Header)) {
-		if lower := strings.ToLower(name); strings.HasPrefix(lower, "x-amz-") && !signs(lower) && lower != "x-amz-target" || c.stored(lower) {
+		if lower := strings.ToLower(name); says(lower) || c.stored(lower) {
 			w.literal("\n" + lower + ": ")
 			w.value(lower, strings.Join(c.Header[name], ", "))
 		}
@@ -53,6 +53,15 @@ func (c *call) statement(masked bool) *access.Statement {
 	return st
 }
 
+// says reports whether a header is a parameter of the call, rather than how it is sent.
+func says(lower string) bool {
+	switch lower {
+	case "x-amz-target", "x-amzn-trace-id", "x-amzn-requestid", "x-amz-user-agent":
+		return false
+	}
+	return (strings.HasPrefix(lower, "x-amz-") || strings.HasPrefix(lower, "x-amzn-") || strings.HasPrefix(lower, "if-")) && !signs(lower)
+}
+
 // stored reports whether a header is about bytes that are written or read, and changes what a call does: an approval is for it too.
 func (c *call) stored(lower string) bool {
 	if c.operation == nil || c.service.id != "s3" && !c.operation.input {
@@ -61,10 +70,12 @@ func (c *call) stored(lower string) bool {
 	switch lower {
 	case "content-type", "content-disposition", "content-language", "cache-control", "expires", "range":
 		return true
+	case "accept": // in which form a model answers
+		return c.service.id != "s3"
 	case "content-encoding":
 		return unframed(c.Header.Get(lower)) != ""
 	}
-	return strings.HasPrefix(lower, "if-")
+	return false
 }
 
 // normal is what a call does to what, and the shape of its parameters, without their values. Calls that differ in what they
@@ -78,7 +89,9 @@ func (c *call) normal(actions []access.Action) string {
 		b.WriteString(a.Name + " on " + a.Resource)
 	}
 	w := &writer{shape: true}
-	w.json("", c.input)
+	all := maps.Clone(c.input)
+	maps.Copy(all, c.others)
+	w.json("", all)
 	b.WriteString(" " + w.text.String())
 	return b.String()
 }

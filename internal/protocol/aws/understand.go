@@ -59,7 +59,7 @@ func understand(r *routed, body []byte, at place) (*call, error) {
 		if err := r.named(c.candidates, form); err != nil {
 			return nil, err
 		}
-		if c.body, err = decodeForm(form); err != nil {
+		if c.body, err = decodeForm(form, c.flat()); err != nil {
 			return nil, unreadable(err)
 		}
 	}
@@ -132,6 +132,11 @@ func strictForm(body []byte) (url.Values, error) {
 	return form, nil
 }
 
+// flat reports whether lists are numbered right behind their names.
+func (c *call) flat() bool {
+	return c.operation == nil || c.dialect == dialectEC2 || c.service.id == "sqs" || c.service.id == "sdb"
+}
+
 // decode reads the parameters in the body.
 func (c *call) decode(body []byte) error {
 	if c.operation == nil || c.operation.input || c.form {
@@ -155,7 +160,7 @@ func (c *call) decode(body []byte) error {
 		if len(body) > 0 {
 			return malformed("the call has parameters in its query and in its body")
 		}
-		c.body, err = decodeForm(c.query)
+		c.body, err = decodeForm(c.query, c.flat())
 	}
 	if err != nil {
 		return unreadable(err)
@@ -165,12 +170,25 @@ func (c *call) decode(body []byte) error {
 
 // gather brings the parameters together, wherever they stand. None may stand in two places.
 func (c *call) gather() error {
-	c.input = map[string]any{}
-	maps.Copy(c.input, c.body)
+	c.input, c.others = map[string]any{}, map[string]any{}
+	for name, value := range c.body {
+		if c.takes(name) {
+			c.input[name] = value
+			continue
+		}
+		if slices.ContainsFunc(c.operation.members, func(known string) bool { return strings.EqualFold(known, name) }) {
+			return malformed("%s is called otherwise, but for its case", name)
+		}
+		c.others[name] = value
+	}
 	if c.dialect != dialectQuery && c.dialect != dialectEC2 { // whose query is the body
 		for name, values := range c.query {
-			if _, twice := c.input[name]; twice {
+			_, twice := c.body[name]
+			if twice {
 				return malformed("%s stands in the query and in the body", name)
+			}
+			if len(values) > 1 && c.operation != nil && c.operation.told && !slices.Contains(c.operation.lists, name) {
+				return malformed("%s stands twice in the query", name)
 			}
 			if len(values) == 1 {
 				c.input[name] = values[0]
@@ -181,6 +199,12 @@ func (c *call) gather() error {
 		c.input[name] = value // the path decides
 	}
 	return nil
+}
+
+// takes reports whether a parameter in the body is one that the operation has.
+func (c *call) takes(name string) bool {
+	o := c.operation
+	return o == nil || !o.told || slices.Contains(o.members, name)
 }
 
 // sent is what conditions read of a call.

@@ -200,3 +200,68 @@ func TestMethodInStreamedBodies(t *testing.T) {
 		}
 	}
 }
+
+const formed = `kind: Connection
+name: formed
+type: http
+address: ${BACKEND}
+credential: {inject: {as: none}}
+http: {headers: {accept: application/vnd.shop.v2+json}}
+---
+kind: Policy
+name: formed
+statements:
+  - {effect: allow, actions: ["http:Get"], resources: ["formed/*"]}
+  - {effect: mask, resources: ["formed/*"], fields: ["**.email"]}
+---
+kind: Role
+name: formed
+bind: [{issuer: dev, claims: {sub: "fn:formed"}}]
+policies: [formed]
+`
+
+// TestFormThatADocumentSays: where JSON has a name of its own, the connection's document says it, and a client has no say in it.
+func TestFormThatADocumentSays(t *testing.T) {
+	got := backend(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/nothing" { // in pieces, and by no name
+			w.Header()["Content-Type"] = nil
+			_ = http.NewResponseController(w).Flush()
+			return
+		}
+		w.Header().Set("Content-Type", r.Header.Get("Accept")+"; charset=utf8")
+		_, _ = io.WriteString(w, customers)
+	})
+	if r := shared.gw.CLI(t.Context(), strings.ReplaceAll(formed, "${BACKEND}", shared.backend.URL), "apply", "-f", "-"); r.Code != 0 {
+		t.Fatalf("apply: %s%s", r.Out, r.Err)
+	}
+	get := func(path string) answer {
+		resp, err := client(t).Do(request(t, path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = resp.Body.Close() }()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer{resp, string(b)}
+	}
+	if a := get("/x"); a.StatusCode != http.StatusOK || strings.Contains(a.body, canaryEmail) || got()[0].Header.Get("Accept") != "application/vnd.shop.v2+json" {
+		t.Errorf("%d %s, asked for %v", a.StatusCode, a.body, got()[0].Header["Accept"])
+	}
+	if a := get("/nothing"); a.StatusCode != http.StatusOK || a.body != "" {
+		t.Errorf("nothing: %d %s", a.StatusCode, a.body)
+	}
+}
+
+// request is one of the client of the connection formed.
+func request(t *testing.T, path string) *http.Request {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+shared.gw.Listener["http"]+"/c/formed"+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token(t, "fn:formed"))
+	r.Header.Set("Accept", "text/csv")
+	return r
+}

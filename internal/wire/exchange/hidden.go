@@ -1,6 +1,8 @@
 package exchange
 
 import (
+	"bufio"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -130,6 +132,9 @@ func (h *Hidden) Open(resp *http.Response) (io.ReadCloser, *body.Masker, error) 
 	}
 	m, class, err := h.masker(resp.Header.Get("Content-Type"))
 	if err != nil {
+		if in := bufio.NewReader(resp.Body); empty(in) { // some servers send nothing in pieces, by no name
+			return io.NopCloser(in), nil, nil
+		}
 		return nil, nil, err
 	}
 	src, err := h.decoded(resp.Header, resp.Body)
@@ -137,6 +142,12 @@ func (h *Hidden) Open(resp *http.Response) (io.ReadCloser, *body.Masker, error) 
 		src, err = genuine(src, class)
 	}
 	return src, m, err
+}
+
+// empty reports whether nothing comes.
+func empty(in *bufio.Reader) bool {
+	_, err := in.Peek(1)
+	return errors.Is(err, io.EOF)
 }
 
 // decoded returns a body without its encoding.

@@ -19,7 +19,7 @@ func kindOf(contentType string, paths bool) (kind body.Kind, class string, err e
 	if err != nil {
 		return 0, "", unreadable("its type is not known")
 	}
-	if cs := strings.ToLower(params["charset"]); cs != "" && cs != "utf-8" && cs != "us-ascii" && cs != "ascii" {
+	if cs := strings.ToLower(params["charset"]); cs != "" && cs != "utf-8" && cs != "utf8" && cs != "us-ascii" && cs != "ascii" {
 		return 0, "", unreadable("its character set is not UTF-8")
 	}
 	switch main, sub, _ := strings.Cut(media, "/"); {

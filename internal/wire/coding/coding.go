@@ -27,7 +27,6 @@ const (
 	maxStacked = 2
 	maxWindow  = 8 << 20 // of zstd (RFC 9659)
 	readSize   = 4 << 10
-	brQuality  = 3
 )
 
 // Errors of what cannot be decoded. What the libraries say of a broken body is wrapped in ErrBroken.
@@ -45,20 +44,9 @@ type Limits struct {
 
 const freeOfRatio = 1 << 20
 
-// Coder decodes and encodes bodies, and keeps what that takes for the next one. Its zero value is ready, and safe for
-// concurrent use.
+// Coder decodes bodies, and keeps what that takes for the next one. Its zero value is ready, and safe for concurrent use.
 type Coder struct {
-	gunzip, unbrotli, unzstd       sync.Pool // *gzip.Reader, *brotli.Reader, *zstd.Decoder
-	gzips, deflates, brotlis, zsts sync.Pool // writers
-}
-
-// Names returns the codings that an Accept-Encoding header may ask for.
-func Names() []string { return []string{gzipName, deflateName, brName, zstdName} }
-
-// Known reports whether a body of this Content-Encoding can be decoded.
-func Known(encoding string) bool {
-	_, err := parse(encoding)
-	return err == nil
+	gunzip, unbrotli, unzstd sync.Pool // *gzip.Reader, *brotli.Reader, *zstd.Decoder
 }
 
 // parse returns the codings of a header in the order in which they were put on, without identity.

@@ -396,9 +396,11 @@ func (j *jsonStream) word() error {
 
 // detectNumber hides a number that a detector knows; a string takes its place.
 func (j *jsonStream) detectNumber(w []byte) {
-	w = withoutExponent(w)
 	const shortest = 13 // what a detector finds in digits alone, but for nine digits that a name calls a social security number
-	if j.rules.scan == nil || len(w) < shortest && len(w) != digitsOfSSN {
+	if j.rules.scan == nil {
+		return
+	}
+	if w = withoutExponent(w); len(w) < shortest && len(w) != digitsOfSSN {
 		return
 	}
 	digits, fraction, _ := bytes.Cut(w, []byte("."))
@@ -416,8 +418,11 @@ func (j *jsonStream) detectNumber(w []byte) {
 // programs write large numbers as 4.111111111111111e+15.
 func withoutExponent(w []byte) []byte {
 	const most = 40
-	i := bytes.IndexAny(w, "eE")
-	if i < 0 {
+	i := 0
+	for i < len(w) && w[i]|0x20 != 'e' {
+		i++
+	}
+	if i == len(w) {
 		return w
 	}
 	exponent, err := strconv.Atoi(string(w[i+1:]))

@@ -1,7 +1,6 @@
 package body
 
 import (
-	"bytes"
 	"math/bits"
 	"unicode/utf8"
 
@@ -144,23 +143,23 @@ func (j *jsonStream) plainClose() bool {
 
 // plainValue reads a string, number or word, and returns what is behind it.
 func (j *jsonStream) plainValue(in []byte, at int) (int, bool) {
-	var end int
+	end, escapes := 0, false
 	switch c := in[at]; {
 	case c == '"':
-		end = stringEnd(in, at+1)
+		end, escapes = stringEnd(in, at+1)
 	case c == '-' || c-'0' <= 9:
 		end = numberEnd(in, at)
 	default:
 		end = wordEnd(in, at)
 	}
-	if end == 0 || (j.cover != nil || j.seek) && !j.plainHidden(at, end) {
+	if end == 0 || (j.cover != nil || j.seek) && !j.plainHidden(at, end, escapes) {
 		return at, false
 	}
 	return end, true
 }
 
 // plainHidden hides a value that stands between at and end, or what the detectors find in it, and reports whether it could.
-func (j *jsonStream) plainHidden(at, end int) bool {
+func (j *jsonStream) plainHidden(at, end int, escapes bool) bool {
 	raw := j.in[at:end]
 	text, quoted := raw, raw[0] == '"'
 	if quoted {
@@ -172,7 +171,7 @@ func (j *jsonStream) plainHidden(at, end int) bool {
 	case len(raw) > j.short:
 		return false
 	case j.cover != nil:
-		if quoted && gathers(j.cover) && bytes.IndexByte(text, '\\') >= 0 {
+		if escapes && gathers(j.cover) {
 			return false
 		}
 		j.dst = append(j.dst, j.in[j.from:at]...)
@@ -182,7 +181,7 @@ func (j *jsonStream) plainHidden(at, end int) bool {
 	case !quoted:
 		j.tok, j.at = at, end
 		j.detectNumber(raw)
-	case bytes.IndexByte(text, '\\') >= 0:
+	case escapes:
 		return false
 	case !mask.Harmless(text):
 		j.tok, j.at = at, end
@@ -191,38 +190,31 @@ func (j *jsonStream) plainHidden(at, end int) bool {
 	return true
 }
 
-// stringEnd returns the place behind the string that goes on at i; 0 where that is not there, or not plain.
-func stringEnd(in []byte, i int) int {
-	for i+8 <= len(in) {
-		found := specials(load(in, i))
-		if found == 0 {
-			i += 8
-			continue
-		}
-		if i += bits.TrailingZeros64(found) / 8; in[i] == '"' {
-			return i + 1
-		}
-		if i = odd(in, i); i == 0 {
-			return 0
-		}
-	}
-	return lastStringEnd(in, i)
-}
-
-func lastStringEnd(in []byte, i int) int {
+// stringEnd returns the place behind the string that goes on at i, and whether there are escapes in it; 0 where its end is not
+// there, or something is that cannot be.
+func stringEnd(in []byte, i int) (end int, escapes bool) {
 	for i < len(in) {
+		if i+8 <= len(in) {
+			found := specials(load(in, i))
+			if found == 0 {
+				i += 8
+				continue
+			}
+			i += bits.TrailingZeros64(found) / 8
+		}
 		switch c := in[i]; {
 		case c == '"':
-			return i + 1
+			return i + 1, escapes
 		case c < ' ' || c == '\\' || c >= utf8.RuneSelf:
+			escapes = escapes || c == '\\'
 			if i = odd(in, i); i == 0 {
-				return 0
+				return 0, false
 			}
 		default:
 			i++
 		}
 	}
-	return 0
+	return 0, false
 }
 
 // odd returns the place behind an escape or a character beyond ASCII; 0 where it is none, or not all there.

@@ -329,6 +329,7 @@ func (j *reference) word() error {
 
 // detectNumber hides a number that a detector knows; a string takes its place.
 func (j *reference) detectNumber(w []byte) {
+	w = withoutExponent(w)
 	const shortest = 13 // what a detector finds in digits alone, but for nine digits that a name calls a social security number
 	if j.rules.scan == nil || len(w) < shortest && len(w) != digitsOfSSN {
 		return

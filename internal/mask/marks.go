@@ -51,15 +51,30 @@ func (m *marker) look(block []byte) bool {
 // Harmless reports whether a value holds nothing that any detector would be asked about. It says so of short values only.
 func Harmless(v []byte) bool { return len(v) <= 4*blockSize && harmless(v) }
 
-// harmless reports whether a text holds nothing that could be marked, nor be folded to it. It is worth its time for short
-// values, most of which are names and words.
+// fewest is how many digits what is found has at least, but for e-mail addresses, IPv6 addresses, phone numbers with a "+", and IBANs.
+const fewest = len("1.1.1.1") - len("...")
+
+// harmless reports whether a text holds nothing that could be found, nor be folded to it. It is worth its time for short
+// values, most of which are names, words and small numbers.
 func harmless(v []byte) bool {
-	var found uint64
+	digits := 0
 	for i := 0; i < len(v); i += 8 {
 		x := load(v, i)
-		found |= x&(0x80*ones) | within(x, '0', ':') | equal(x, '@') | equal(x, '+')
+		if x&(0x80*ones)|equal(x, '@')|equal(x, '+')|equal(x, ':') != 0 {
+			return false
+		}
+		run := within(x, '0', '9')
+		if run == 0 {
+			continue
+		}
+		digits += bits.OnesCount64(run)
+		for begin := run &^ (run << 8); begin != 0; begin &= begin - 1 {
+			if at := i + bits.TrailingZeros64(begin)/8; at > 0 && isLetter(v[at-1]) {
+				return false // an IBAN may begin so
+			}
+		}
 	}
-	return found == 0
+	return digits < fewest
 }
 
 // runs returns the first digits of the runs that atDigit must see.

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"gatehouse/internal/access"
 )
 
 // marked returns the places that a marker finds.
@@ -74,17 +76,48 @@ func FuzzMarks(f *testing.F) {
 	})
 }
 
-// TestHarmless: every byte that a marker marks, or that folding changes, is seen wherever it stands.
+// TestHarmless: every byte that a detector looks for, or that folding changes, is seen wherever it stands.
 func TestHarmless(t *testing.T) {
 	for size := 1; size < 40; size++ {
 		for i := range size {
 			for c := range 256 {
 				v := []byte(strings.Repeat("a", size))
 				v[i] = byte(c)
-				if got, want := harmless(v), !isDigit(byte(c)) && strings.IndexByte(":@+", byte(c)) < 0 && c < 0x80; got != want {
+				if got, want := harmless(v), (!isDigit(byte(c)) || i == 0) && strings.IndexByte(":@+", byte(c)) < 0 && c < 0x80; got != want {
 					t.Fatalf("%q: %v", v, got)
 				}
 			}
 		}
 	}
+	for v, want := range map[string]bool{"1.1.1.1": false, "2.50": true, "at number 12, not 7": true, "one 1 two 2 three 3 four 4": false, "GB82": false, "x 82": true} {
+		if got := harmless([]byte(v)); got != want {
+			t.Errorf("%s: %v", v, got)
+		}
+	}
+}
+
+// FuzzHarmless: nothing is found in what is harmless.
+func FuzzHarmless(f *testing.F) {
+	var every []access.Detection
+	for _, e := range Entities() {
+		every = append(every, access.Detection{Entity: e, Mask: access.Mask{Strategy: access.MaskRedact}})
+	}
+	s, err := NewScanner(every, nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, v := range []string{"1.1.1.1", "1.1.1", "(41) 5", "00 1", "NO93ABCDEFGHIJK", "no93 abcd efgh ijk", "12-34", "a 1-2-3", "::1"} {
+		f.Add([]byte(v))
+		f.Add([]byte("1234567" + v))
+	}
+	f.Fuzz(func(t *testing.T, v []byte) {
+		if !harmless(v) {
+			return
+		}
+		if m := newMarker(v, true); m.next() {
+			if out, hits := s.render(nil, v, nil, &m); hits > 0 {
+				t.Fatalf("%q became %q", v, out)
+			}
+		}
+	})
 }

@@ -37,9 +37,17 @@ func list(size int) []byte {
 	return append(b, `],"next":null}`...)
 }
 
+// lined is the elements of list, each between two texts.
+func lined(before, behind string) []byte {
+	all := bytes.TrimSuffix(bytes.TrimPrefix(list(100<<10), []byte(`{"items":[`)), []byte(`],"next":null}`))
+	return append([]byte(before), append(bytes.ReplaceAll(all, []byte("},{"), []byte("}"+behind+before+"{")), behind...)...)
+}
+
 func BenchmarkBody(b *testing.B) {
 	words := bytes.Repeat([]byte("the quick brown fox jumps over the lazy dog, again and again;\n"), 1600)
 	log := bytes.Repeat([]byte("2026-05-06 07:08:09 INFO order 8812 shipped by truck 12 at 3.5 kg, took 12ms status=200\n"), 1200)
+	rows := append([]byte("id,name,email,city,placed,amount\n"), bytes.Repeat([]byte("812,Customer Number,customer@example.org,Utrecht,2026-01-01,12.50\n"), 1600)...)
+	fields := bytes.Repeat([]byte("id=812&name=Customer+Number&email=customer%40example.org&city=Utrecht&placed=2026-01-01&amount=12.50&"), 1000)
 	for _, c := range []struct {
 		name  string
 		kind  body.Kind
@@ -52,6 +60,13 @@ func BenchmarkBody(b *testing.B) {
 		{"json/two fields", body.JSON, access.DocumentMasks{Paths: append(at(partial, "$.items[*].email").Paths, at(redact, "**.name").Paths...)}, list(100 << 10)},
 		{"json/detectors", body.JSON, detect(redact), shop(100 << 10)},
 		{"json/detectors/found", body.JSON, detect(redact), list(100 << 10)},
+		{"ndjson/two fields", body.NDJSON, at(redact, "$.email", "**.name"), lined("", "\n")},
+		{"events/two fields", body.SSE, at(redact, "$.email", "**.name"), lined("data: ", "\n\n")},
+		{"rows/two fields", body.CSV, at(redact, "$[*].email", "$[*].name"), rows},
+		{"form/two fields", body.Form, at(redact, "$.email", "$.name"), fields},
+		{"rows/detectors", body.CSV, detect(redact), rows},
+		{"form/detectors", body.Form, detect(redact), fields},
+		{"events/detectors", body.SSE, detect(redact), lined("data: ", "\n\n")},
 		{"text/words", body.Text, detect(redact), words},
 		{"text/log", body.Text, detect(redact), log},
 	} {

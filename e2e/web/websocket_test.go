@@ -296,9 +296,9 @@ func denyLate(t *testing.T, path string) {
 // endsLate calls next until the new policies have arrived: then the client is told so.
 func endsLate(t *testing.T, want string, next func() (string, error)) {
 	t.Helper()
-	for {
+	for until := time.Now().Add(10 * time.Second); ; {
 		got, err := next()
-		if err == nil && got == want {
+		if err == nil && got == want && time.Now().Before(until) {
 			continue
 		}
 		var closed websocket.CloseError

@@ -115,7 +115,7 @@ func (c *call) judge() error {
 		err = c.listed()
 	}
 	if err == nil && c.service.id != "s3" { // whose path says all
-		c.mentioned(c.input)
+		c.mentioned("", c.input, true)
 	}
 	if !c.asksItself() || slices.Contains(unscoped, c.service.id+"."+c.operation.name) {
 		c.on(c.whole())
@@ -124,7 +124,8 @@ func (c *call) judge() error {
 		c.passed(c.input)
 		c.passed(c.others)
 		if err = c.agency(); c.service.id != "s3" {
-			c.mentioned(c.others)
+			c.mentioned("", c.input, false)
+			c.mentioned("", c.others, false)
 		}
 		c.kin()
 	}
@@ -207,14 +208,46 @@ func (c *call) passed(params map[string]any) {
 	}
 }
 
-// mentioned adds whatever ARN of the service stands anywhere in a call: a resource that no row of the table knows of is judged,
-// rather than overlooked.
-func (c *call) mentioned(params map[string]any) {
-	for _, a := range arnsIn(params, nil) {
-		if a.service == c.service.prefix || a.service == c.service.signing {
-			c.on("arn:" + a.partition + ":" + a.service + ":" + a.region + ":" + a.account + ":" + a.resource)
+// mentioned adds whatever ARN of the service stands anywhere in a call: a resource that no row of the table knows of is judged, rather
+// than overlooked. named takes those only that stand where a call names a resource: a description, a token or a tag that is an ARN makes
+// a call no smaller than it is.
+func (c *call) mentioned(name string, v any, named bool) {
+	switch v := v.(type) {
+	case string:
+		a, ok := parseARN(v)
+		if ok && (a.service == c.service.prefix || a.service == c.service.signing) && (!named || refers(name, a)) {
+			c.on(v)
+		}
+	case map[string]any:
+		for member, inner := range v {
+			c.mentioned(member, inner, named)
+		}
+	case []any:
+		for _, inner := range v {
+			c.mentioned(name, inner, named)
 		}
 	}
+}
+
+// refers reports whether a member is called as what holds an ARN, or as what the ARN is of: jobQueue, of job-queue/x.
+func refers(name string, a parsedARN) bool {
+	letters := func(s string) string {
+		return strings.Map(func(r rune) rune {
+			if r >= 'a' && r <= 'z' {
+				return r
+			}
+			return -1
+		}, strings.ToLower(s))
+	}
+	kind, _, _ := strings.Cut(strings.ReplaceAll(a.resource, ":", "/"), "/")
+	have := letters(name)
+	kind = letters(kind)
+	for _, end := range [...]string{"arn", "arns", "arnlist", "resource", "resources", "resourceid", "resourceids", "identifier", "identifiers", "resourcename"} {
+		if strings.HasSuffix(have, end) {
+			return true
+		}
+	}
+	return have != "" && kind != "" && (have == kind || have == kind+"s" || strings.HasSuffix(have, kind+"name") || strings.HasSuffix(have, kind+"names") || strings.HasSuffix(have, kind+"id") || strings.HasSuffix(have, kind+"ids"))
 }
 
 func arnsIn(v any, to []parsedARN) []parsedARN {

@@ -28,6 +28,8 @@ func TestAttackByUnreadParameters(t *testing.T) {
 		{"an entry without a bus", "events", "AWSEvents.PutEvents", `{"Entries":[{"EventBusName":"mine"},{"Source":"a"}]}`, "events:PutEvents " + in("events", "event-bus/default")},
 		{"a random password by a secret", "secretsmanager", "secretsmanager.GetRandomPassword", `{"SecretId":"mine"}`, "secretsmanager:GetRandomPassword " + in("secretsmanager", "*")},
 		{"random bytes by a key", "kms", "TrentService.GenerateRandom", `{"KeyId":"mine"}`, "kms:GenerateRandom " + in("kms", "*")},
+		{"instances by a token", "ec2", "", form("RunInstances", "2016-11-15", "&ClientToken="+in("ec2", "instance/mine")), "ec2:RunInstances " + in("ec2", "*")},
+		{"a repository by a tag", "ecs", "AmazonEC2ContainerServiceV20141113.CreateCluster", `{"clusterName":"x","tags":[{"key":"a","value":"` + in("ecs", "cluster/mine") + `"}]}`, "ecs:CreateCluster " + in("ecs", "*")},
 		{"a table of Glue by another's ARN", "glue", "AWSGlue.GetTable", `{"Mine":"` + in("glue", "table/mine/t") + `"}`, "glue:GetTable " + in("glue", "*")},
 	} {
 		var call *call
@@ -39,6 +41,13 @@ func TestAttackByUnreadParameters(t *testing.T) {
 		}
 		if err != nil || !slices.Contains(asked(call), c.want) {
 			t.Errorf("%s: %v %v, want %s", c.name, call, err, c.want)
+		}
+	}
+	for _, member := range []string{"cluster", "tasks"} {
+		arn := in("ecs", strings.TrimSuffix(member, "s")+"/mine")
+		call, err := askJSON(t, "ecs", "AmazonEC2ContainerServiceV20141113.DescribeTasks", `{"`+member+`":["`+arn+`"]}`)
+		if err != nil || !slices.Equal(asked(call), []string{"ecs:DescribeTasks " + arn}) {
+			t.Errorf("what a call names is not all that is asked for: %v %v", call, err)
 		}
 	}
 	call, err := askJSON(t, "dynamodb", "DynamoDB_20120810.Scan", `{"TableName":"t","Key":{"id":{"S":"mine"}},"ReturnValues":"NONE"}`)

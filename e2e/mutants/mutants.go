@@ -377,7 +377,7 @@ var table = []mutant{
 	},
 	{
 		check: "calls: a resource that no rule names", file: "internal/protocol/aws/arn.go",
-		find: "\t\t\tc.mentioned()\n", replace: "",
+		find: "\t\tc.mentioned(c.input)\n", replace: "",
 		pkg: "./internal/protocol/aws", test: "TestCallsByOtherWays",
 	},
 	{

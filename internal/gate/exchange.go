@@ -119,8 +119,8 @@ func (x *Exchange) Leave() {
 	}
 }
 
-// End returns what ends the request's context, with a cause that the client is told where no answer has begun. It may be called
-// after the gate was given back.
+// End returns what ends the request's context, with a cause that the client is told where no answer has begun. What it returns may be
+// called after the gate was given back.
 func (x *Exchange) End() context.CancelCauseFunc { return x.end }
 
 // Outgoing is a request as it was judged. The gate takes it over: what the protocol does to the values it came from changes

@@ -108,7 +108,7 @@ func parseARN(text string) (parsedARN, bool) {
 	return parsedARN{parts[1], parts[2], parts[3], parts[4], parts[5]}, true
 }
 
-// strings finds the texts at a path of the parameters, such as Entries.*.Id; * is every element or member, and *key the
+// find returns the texts at a path of the parameters, such as Entries.*.Id; * is every element or member, and *key the
 // members' names.
 func find(v any, path string) []string {
 	step, rest, more := strings.Cut(path, ".")

@@ -96,7 +96,7 @@ func (v *visit) checkUpgrade() error {
 	return nil
 }
 
-// ask puts into a request what asks the backend for a WebSocket: extensions would make frames that the gateway cannot read.
+// askUpgrade puts into a request what asks the backend for a WebSocket: extensions would make frames that the gateway cannot read.
 func (v *visit) askUpgrade(out *gate.Outgoing) {
 	h := out.Header
 	h.Del("Sec-Websocket-Extensions")

@@ -15,8 +15,15 @@ type form struct {
 	held  int
 	hits  *counter
 	lines lines
-	buf   []byte // the pair that has not ended
+	buf   []byte                  // the pair that has not ended
+	known map[string]*access.Mask // what hides values, by names as they came; nil where nothing does
 }
+
+// Names that are remembered in known.
+const (
+	maxKnown     = 64
+	maxKnownName = 256
+)
 
 func (f *form) wrong(why string) error { return fmt.Errorf("%w: form: %s", ErrUnreadable, why) }
 
@@ -51,11 +58,11 @@ func (f *form) pair(dst, raw []byte) ([]byte, error) {
 		return dst, f.wrong("a value is too large")
 	}
 	rawName, rawValue, _ := bytes.Cut(raw, []byte("="))
-	name, err := url.QueryUnescape(string(rawName))
+	name, err := unescapedField(rawName)
 	if err != nil {
 		return dst, f.wrong("an escape is none")
 	}
-	value, err := url.QueryUnescape(string(rawValue))
+	value, err := unescapedField(rawValue)
 	if err != nil {
 		return dst, f.wrong("an escape is none")
 	}
@@ -63,22 +70,49 @@ func (f *form) pair(dst, raw []byte) ([]byte, error) {
 		if bytes.IndexByte(raw, ';') >= 0 {
 			return dst, f.wrong("a semicolon parts values to some readers")
 		}
-		if m, ok := f.rules.paths.ofName(name); ok && len(raw) > 0 {
+		if m := f.cover(rawName, name); m != nil && len(raw) > 0 {
 			f.hits.n++
 			dst = append(append(dst, rawName...), '=')
-			return append(dst, url.QueryEscape(string(mask.Value(nil, []byte(value), m, f.rules.key, f.rules.domain)))...), nil
+			return append(dst, url.QueryEscape(string(mask.Value(nil, value, *m, f.rules.key, f.rules.domain)))...), nil
 		}
 	}
 	if f.rules.scan == nil {
 		return append(dst, raw...), nil
 	}
-	if out, hits := f.lines.detect([]byte(value), []byte(name), true); hits > 0 {
+	if out, hits := f.lines.detect(value, name, true); hits > 0 {
 		raw = append(append(bytes.Clone(rawName), '='), url.QueryEscape(string(out))...)
 	}
-	if out, hits := f.lines.detect([]byte(name), nil, false); hits > 0 {
+	if out, hits := f.lines.detect(name, nil, false); hits > 0 {
 		raw = append([]byte(url.QueryEscape(string(out))), raw[len(rawName):]...)
 	}
 	return append(dst, raw...), nil
+}
+
+// unescapedField returns what a name or value says, which is raw itself where nothing in it is escaped.
+func unescapedField(raw []byte) ([]byte, error) {
+	if bytes.IndexByte(raw, '%') < 0 && bytes.IndexByte(raw, '+') < 0 {
+		return raw, nil
+	}
+	text, err := url.QueryUnescape(string(raw))
+	return []byte(text), err
+}
+
+// cover returns what hides the values of a name; nil where nothing does.
+func (f *form) cover(raw, name []byte) *access.Mask {
+	m, met := f.known[string(raw)]
+	if met {
+		return m
+	}
+	if one, ok := f.rules.paths.ofName(string(name)); ok {
+		m = &one
+	}
+	if len(f.known) < maxKnown && len(raw) <= maxKnownName {
+		if f.known == nil {
+			f.known = map[string]*access.Mask{}
+		}
+		f.known[string(raw)] = m
+	}
+	return m
 }
 
 // ofName returns the mask of a form's value. A name may be read as it is, or as a way to the value: a[b][0] and a.b[] as

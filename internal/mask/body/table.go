@@ -41,21 +41,27 @@ func (t *table) wrong(why string) error { return fmt.Errorf("%w: CSV: %s", ErrUn
 func (t *table) write(dst, src []byte) ([]byte, error) {
 	t.buf = append(t.buf, src...)
 	sent := 0
-	for ; t.at < len(t.buf); t.at++ {
-		switch c := t.buf[t.at]; {
-		case c == '"':
-			t.quoted = !t.quoted // two of them inside a value change nothing
-		case c == 0:
+	for t.at < len(t.buf) {
+		part := t.buf[t.at:]
+		n := bytes.IndexByte(part, '\n') + 1
+		if n > 0 {
+			part = part[:n]
+		}
+		if bytes.IndexByte(part, 0) >= 0 {
 			return dst, t.wrong("it holds NUL, or is UTF-16 or UTF-32")
-		case c == '\n' && !t.quoted:
+		}
+		if bytes.Count(part, []byte{'"'})%2 == 1 {
+			t.quoted = !t.quoted // two of them inside a value change nothing
+		}
+		if t.at += len(part); t.at-sent > t.held+2 { // beyond its line's end
+			return dst, t.wrong("a row is too large")
+		}
+		if n > 0 && !t.quoted {
 			var err error
-			if dst, err = t.line(dst, t.buf[sent:t.at+1]); err != nil {
+			if dst, err = t.line(dst, t.buf[sent:t.at]); err != nil {
 				return dst, err
 			}
-			sent = t.at + 1
-		}
-		if t.at-sent > t.held {
-			return dst, t.wrong("a row is too large")
+			sent = t.at
 		}
 	}
 	if sent > 0 {

@@ -12,11 +12,12 @@ import (
 // Windows on a text. A line is looked at by itself, since no detector looks beyond one; a line that is longer than a window
 // is cut where a cut changes nothing, as far as around can see.
 const (
-	window = 64 << 10
-	block  = 16 << 10 // lines that are looked at together at first: most texts hold nothing to be found
-	around = 2 << 10  // more than the longest thing that a detector finds, with what it looks at on either side
-	cuts   = 48       // places that are tried
-	hidden = "[redacted]"
+	window   = 64 << 10
+	block    = 16 << 10 // lines that are looked at together at first: most texts hold nothing to be found
+	mostBusy = 9        // halvings, to less than a line: it is looked at by itself at once
+	around   = 2 << 10  // more than the longest thing that a detector finds, with what it looks at on either side
+	cuts     = 48       // places that are tried
+	hidden   = "[redacted]"
 )
 
 // lines hides what the detectors find in a text that comes in pieces.
@@ -24,6 +25,7 @@ type lines struct {
 	rules   *Rules
 	hits    *counter
 	lost    bool   // no safe cut was found: what comes is left out, up to the next one
+	busy    int    // how often lines that are looked at together are halved, since there is something to be found
 	scratch []byte // what a line becomes
 	plain   []byte // a text without its escapes
 	left    []byte // for trying cuts
@@ -46,19 +48,20 @@ func (l *lines) take(dst, text []byte) ([]byte, int) {
 // whole appends what becomes of whole lines.
 func (l *lines) whole(dst, text []byte) []byte {
 	for len(text) > 0 {
-		n := min(len(text), block)
+		n := min(len(text), block>>l.busy)
 		if n < len(text) {
 			n = bytes.LastIndexByte(text[:n], '\n') + 1
 		}
 		if n > 0 && !l.lost {
 			if _, hits := l.found(l.scratch[:0], text[:n]); hits == 0 {
-				dst, text = append(dst, text[:n]...), text[n:]
+				dst, text, l.busy = append(dst, text[:n]...), text[n:], max(l.busy-1, 0)
 				continue
 			}
 		}
 		if n == 0 {
 			n = bytes.IndexByte(text, '\n') + 1
 		}
+		before := l.hits.n
 		for part := text[:n]; len(part) > 0; {
 			end := bytes.IndexByte(part, '\n') + 1
 			if end == 0 {
@@ -66,7 +69,11 @@ func (l *lines) whole(dst, text []byte) []byte {
 			}
 			dst, part = l.line(dst, part[:end]), part[end:]
 		}
-		text = text[n:]
+		if text = text[n:]; l.hits.n > before {
+			l.busy = min(l.busy+1, mostBusy)
+		} else {
+			l.busy = max(l.busy-1, 0)
+		}
 	}
 	return dst
 }

@@ -58,9 +58,9 @@ func run(ctx context.Context, o cli.ServeOptions, more extra) error {
 		return err
 	}
 	if heap.Ours(os.Getenv) {
-		second := time.NewTicker(time.Second)
-		defer second.Stop()
-		go heap.Keep(ctx, second.C)
+		half := time.NewTicker(time.Second / 2)
+		defer half.Stop()
+		go heap.Keep(ctx, half.C)
 	}
 	err = g.live(ctx, o, more)
 	if closeErr := g.close(); err == nil {

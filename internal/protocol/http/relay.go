@@ -139,7 +139,7 @@ func (v *visit) hold(h *gate.Handle) (err error) {
 	}
 	v.all = exchange.Patient(v.w, v.r, silence, v.p.clock)
 	must := v.e.inject.readsBody() || v.j.operation.readsBody()
-	if !must && !v.x.Holds(h) {
+	if !must && (v.all == http.NoBody || !v.x.Holds(h)) {
 		if v.call != nil {
 			exchange.Relax(v.all, v.idle()) // its streams may be silent as long as its answers
 		}

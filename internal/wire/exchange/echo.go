@@ -121,7 +121,7 @@ func (e *Echo) anchor(f []byte) {
 // maxStride bounds what is kept of long credentials.
 const maxStride = 24
 
-func triple(b []byte, i int) uint32 { return uint32(b[i])<<16 | uint32(b[i+1])<<8 | uint32(b[i+2]) }
+func triple[T string | []byte](b T, i int) uint32 { return uint32(b[i])<<16 | uint32(b[i+1])<<8 | uint32(b[i+2]) }
 
 // hashed spreads three bytes over 16 bits (Knuth's multiplicative hashing).
 func hashed(three uint32) uint32 { return three * 2654435761 >> 16 }
@@ -197,7 +197,7 @@ func within64(enc *base64.Encoding, s []byte, before int) []byte {
 
 // find returns the first place in b where a form begins, and the length of the longest that does; -1 where there is none. It looks
 // at three bytes in each stride: no form fits in between.
-func (e *Echo) find(b []byte) (at, length int) {
+func find[T string | []byte](e *Echo, b T) (at, length int) {
 	for i := 0; i+2 < len(b); i += e.stride {
 		three := triple(b, i)
 		h := hashed(three)
@@ -207,7 +207,7 @@ func (e *Echo) find(b []byte) (at, length int) {
 		at = -1
 		for _, a := range e.anchors[three] {
 			start := i - a.at
-			if start < 0 || at >= 0 && (start > at || start == at && len(a.form) <= length) || !bytes.HasPrefix(b[start:], a.form) {
+			if start < 0 || at >= 0 && (start > at || start == at && len(a.form) <= length) || !begins(b[start:], a.form) {
 				continue
 			}
 			at, length = start, len(a.form)
@@ -219,16 +219,19 @@ func (e *Echo) find(b []byte) (at, length int) {
 	return -1, 0
 }
 
+func begins[T string | []byte](b T, form []byte) bool {
+	return len(b) >= len(form) && string(b[:len(form)]) == string(form)
+}
+
 // Text returns s without the credential.
 func (e *Echo) Text(s string) string {
 	if e == nil || len(s) < e.stride {
 		return s
 	}
-	b := []byte(s)
-	if at, _ := e.find(b); at < 0 {
+	if at, _ := find(e, s); at < 0 {
 		return s
 	}
-	return string(e.Scrub(nil, b))
+	return string(e.Scrub(nil, []byte(s)))
 }
 
 // Header takes the credential out of headers and trailers.
@@ -249,7 +252,7 @@ func (e *Echo) Header(h http.Header) {
 // Scrub appends b to out without the credential.
 func (e *Echo) Scrub(out, b []byte) []byte {
 	for {
-		at, length := e.find(b)
+		at, length := find(e, b)
 		if at < 0 {
 			return append(out, b...)
 		}
@@ -340,7 +343,7 @@ func (r *echoReader) fill(most int) {
 		if err == nil {
 			keep = r.e.beginning(b)
 		}
-		at, length := r.e.find(b)
+		at, length := find(r.e, b)
 		if at < 0 || at >= len(b)-keep { // what may be a longer form is not judged yet
 			r.held = append(r.held[:0], b[len(b)-keep:]...)
 			b = b[:len(b)-keep]

@@ -77,7 +77,7 @@ func TestEchoFinds(t *testing.T) {
 			b = append(b, form[:random.IntN(len(form))]...)
 		}
 		b = b[random.IntN(40):]
-		at, length := e.find(b)
+		at, length := find(e, b)
 		wantAt, want := -1, 0
 		for i := 0; i < len(b) && wantAt < 0; i++ {
 			for _, f := range e.forms {

@@ -121,7 +121,9 @@ func (e *Echo) anchor(f []byte) {
 // maxStride bounds what is kept of long credentials.
 const maxStride = 24
 
-func triple[T string | []byte](b T, i int) uint32 { return uint32(b[i])<<16 | uint32(b[i+1])<<8 | uint32(b[i+2]) }
+func triple[T string | []byte](b T, i int) uint32 {
+	return uint32(b[i])<<16 | uint32(b[i+1])<<8 | uint32(b[i+2])
+}
 
 // hashed spreads three bytes over 16 bits (Knuth's multiplicative hashing).
 func hashed(three uint32) uint32 { return three * 2654435761 >> 16 }

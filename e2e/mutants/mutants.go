@@ -377,7 +377,7 @@ var table = []mutant{
 	},
 	{
 		check: "calls: a resource that no rule names", file: "internal/protocol/aws/arn.go",
-		find: "\t\tc.mentioned(c.input)\n", replace: "",
+		find: "if ok && (a.service == c.service.prefix || a.service == c.service.signing) &&", replace: "if ok && a.service == \"\" &&",
 		pkg: "./internal/protocol/aws", test: "TestCallsByOtherWays",
 	},
 	{

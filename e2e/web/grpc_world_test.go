@@ -33,6 +33,7 @@ type orders struct {
 	server      *grpc.Server
 	files       *protoregistry.Files
 	descriptors string // the file of its descriptors
+	address     string // as a connection has it
 
 	mu     sync.Mutex
 	called []string
@@ -102,6 +103,7 @@ func (o *orders) open(t *testing.T) string {
 		t.Fatal(err)
 	}
 	go func() { _ = o.server.Serve(l) }()
+	o.address = "http://" + l.Addr().String()
 	return l.Addr().String()
 }
 

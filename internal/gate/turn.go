@@ -2,10 +2,12 @@ package gate
 
 import (
 	"crypto/sha256"
+	"errors"
 	"io"
 	"net/http"
 	"sync"
 
+	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
 )
 
@@ -18,16 +20,19 @@ type Turned struct {
 	conn io.ReadWriteCloser
 	mu   sync.Mutex // the gate is its request's own
 	over bool
+
+	under Underway
 }
 
-// Turn returns the connection behind an answer 101 to what p was minted for. It is closed with the gate.
-func (x *Exchange) Turn(p Permit) (*Turned, error) {
+// Turn returns the connection behind an answer 101 to what p was minted for. It is closed with the gate. same is that of Watch.
+func (x *Exchange) Turn(p Permit, same func(access.Masks) bool) (*Turned, error) {
 	s := x.look(p)
 	if s == nil || s.stage != flushed || s.own || p != x.permit || x.raw == nil {
 		return nil, errPermit("gate.Turn: not a permit whose answer turned to another protocol")
 	}
 	x.sent = &counted{sum: sha256.New()}
 	x.turned, x.raw = &Turned{x: x, p: p, conn: x.raw}, nil
+	x.Watch(p, &x.turned.under, same)
 	return x.turned, nil
 }
 
@@ -65,18 +70,14 @@ func (t *Turned) Still() error {
 }
 
 func (t *Turned) still() error {
-	s := t.x.look(t.p)
-	if t.over || s == nil {
+	if t.over || t.x.look(t.p) == nil {
 		return errPermit("gate.Turned: the permit is spent")
 	}
-	if err := t.x.stillPermitted(s); err != nil {
-		if fault.KindOf(err) == fault.Unavailable {
-			return errTurned
-		}
-		return err
+	err := t.under.Still()
+	if fault.KindOf(err) == fault.Unavailable || errors.Is(err, ErrEnded) {
+		return errTurned
 	}
-	s.asked, s.version = t.x.clock(), t.x.version
-	return nil
+	return err
 }
 
 var errTurned = &fault.Error{Op: "gate.Turned", Kind: fault.Denied, Say: "the policies changed: connect again"}

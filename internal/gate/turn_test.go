@@ -36,7 +36,7 @@ func TestTurned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := x.Turn(p); err == nil {
+	if _, err := x.Turn(p, nil); err == nil {
 		t.Error("turned before it was sent")
 	}
 	resp, err := x.Send(t.Context(), p, nil)
@@ -46,10 +46,10 @@ func TestTurned(t *testing.T) {
 	if _, raw := resp.Body.(io.Writer); raw || resp.StatusCode != http.StatusSwitchingProtocols {
 		t.Error("the answer lets anybody write to the backend")
 	}
-	if _, err := x.Turn(Permit{p.slot, p.gen + 1}); err == nil {
+	if _, err := x.Turn(Permit{p.slot, p.gen + 1}, nil); err == nil {
 		t.Error("turned under another permit")
 	}
-	turned, err := x.Turn(p)
+	turned, err := x.Turn(p, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package aws
 import (
 	"net/http"
 	"net/textproto"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ const maxSilence = 5 * time.Minute
 func (v *visit) answer(p gate.Permit) error {
 	v.flow = exchange.NewFlow(v.x, v.w, maxSilence)
 	defer v.flow.Close()
+	v.flow.Watch(v.x, p, func(m access.Masks) bool { return reflect.DeepEqual(v.c.masks(m), v.hide) })
 	defer exchange.Abandon(v.all)
 	streams := !v.body.whole && v.body.size != 0
 	if streams {
@@ -40,6 +42,9 @@ func (v *visit) answer(p gate.Permit) error {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	v.flow.Begun()
+	if resp.ContentLength < 0 {
+		v.flow.Lasts()
+	}
 	exchange.Relax(v.all, maxSilence)
 	n, hits, err := v.pass(p, resp)
 	out := gate.Outcome{Status: access.StatusOK, Code: strconv.Itoa(resp.StatusCode), Rows: v.lists, Bytes: n, Masked: hits}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"reflect"
 	"strconv"
 
 	"gatehouse/internal/access"
@@ -16,6 +17,7 @@ import (
 func (v *visit) answer(p gate.Permit) error {
 	v.flow = exchange.NewFlow(v.x, v.w, v.idle())
 	defer v.flow.Close()
+	v.flow.Watch(v.x, p, v.sameMasks())
 	defer exchange.Abandon(v.all)
 	ctx, end := v.punctual(v.r.Context())
 	defer end()
@@ -35,6 +37,9 @@ func (v *visit) answer(p gate.Permit) error {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	v.begun()
+	if resp.ContentLength < 0 && resp.StatusCode != http.StatusSwitchingProtocols {
+		v.flow.Lasts()
+	}
 	var n, hits int64
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		out, err := v.turn(ctx, p, resp)
@@ -52,10 +57,27 @@ func (v *visit) answer(p gate.Permit) error {
 		out.Status, out.Code = access.StatusError, out.Code+" grpc-status="+s
 	}
 	_, out.Digest = v.x.Digest()
+	why := v.flow.Why()
+	if why != nil {
+		out.Code += " ended=policies"
+	}
 	if done := v.x.Done(p, out); done != nil {
 		return done
 	}
 	return v.echo.Error(err)
+}
+
+// sameMasks tells whether masks hide in the request and its answer what they hide now.
+func (v *visit) sameMasks() func(access.Masks) bool {
+	resource := v.hides()
+	of := func(m access.Masks) (both [2]access.DocumentMasks) {
+		if m != nil {
+			both[0], both[1] = m.Document(resource, access.ToClient), m.Document(resource, access.ToBackend)
+		}
+		return both
+	}
+	now := of(v.x.Masks())
+	return func(m access.Masks) bool { return reflect.DeepEqual(of(m), now) }
 }
 
 // pass writes the answer to the client, and returns how many bytes of it, and how many values were hidden.

@@ -32,6 +32,7 @@ type socket struct {
 	client side
 	back   side
 	timer  *time.Timer
+	tick   *time.Timer
 	grace  *time.Timer
 
 	mu    sync.Mutex
@@ -67,7 +68,7 @@ func (v *visit) turn(ctx context.Context, p gate.Permit, resp *http.Response) (g
 	if err := s.masks(); err != nil {
 		return out, err
 	}
-	if s.turned, err = v.x.Turn(p); err != nil {
+	if s.turned, err = v.x.Turn(p, v.sameMasks()); err != nil {
 		return out, err
 	}
 	defer s.turned.Close()
@@ -138,6 +139,9 @@ func (s *socket) run(ctx context.Context) {
 	defer s.grace.Stop()
 	s.timer = time.AfterFunc(idle, s.unlessOver(func() { s.end(websocket.CodeGoingAway, "nobody said anything for too long") }))
 	defer s.timer.Stop()
+	s.tick = time.AfterFunc(time.Hour, s.unlessOver(s.look))
+	s.tick.Reset(ticking)
+	defer s.tick.Stop()
 	stop := context.AfterFunc(ctx, s.unlessOver(func() { s.fail(context.Cause(ctx)) }))
 	defer stop()
 	defer s.finish()
@@ -148,6 +152,18 @@ func (s *socket) run(ctx context.Context) {
 	}()
 	s.relay(&s.client, &s.back)
 	<-done
+}
+
+// ticking is how often a WebSocket on which nobody says anything is looked after.
+const ticking = time.Second
+
+// look ends the connection where the policies no longer allow it.
+func (s *socket) look() {
+	if err := s.turned.Still(); err != nil {
+		s.fail(err)
+		return
+	}
+	s.tick.Reset(ticking)
 }
 
 // unlessOver returns what a timer may call at any time: nothing happens once both sides are done, and nobody goes on while it does.

@@ -1,12 +1,14 @@
 package exchange
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
 	"sync"
 	"time"
 
+	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
 )
@@ -21,6 +23,11 @@ type Flow struct {
 	mu      sync.Mutex
 	writing bool // it is the client's turn
 	closed  bool // the client's connection is no longer this request's
+
+	under gate.Underway
+	stop  context.CancelCauseFunc // ends the round trip
+	tick  *time.Timer             // nil where nobody looks but when something is said
+	why   error                   // why it ended before its end
 }
 
 var past = time.Unix(1, 0)
@@ -31,8 +38,8 @@ var ErrSilent = &fault.Error{Op: "exchange.Flow", Kind: fault.Backend, Say: "the
 
 // NewFlow begins to watch. It ends x, with ErrSilent, where the backend is silent for longer than idle. Close ends the watch.
 func NewFlow(x *gate.Exchange, w http.ResponseWriter, idle time.Duration) *Flow {
-	f := &Flow{client: http.NewResponseController(w), idle: idle}
 	end := x.End()
+	f := &Flow{client: http.NewResponseController(w), idle: idle, stop: end}
 	f.timer = time.AfterFunc(idle, func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -40,6 +47,7 @@ func NewFlow(x *gate.Exchange, w http.ResponseWriter, idle time.Duration) *Flow 
 			_ = f.client.SetWriteDeadline(past) // a client that reads nothing cannot be told
 		}
 		end(ErrSilent)
+		f.unread()
 	})
 	return f
 }
@@ -49,7 +57,69 @@ func (f *Flow) Close() {
 	f.timer.Stop()
 	f.mu.Lock()
 	f.closed = true
+	if f.tick != nil {
+		f.tick.Stop()
+	}
 	f.mu.Unlock()
+}
+
+// Watch ends the round trip where policies no longer allow what p permits, or hide other things in it: nothing that is said after that
+// passes either way. same is that of gate.Exchange.Watch. It is called before the request is sent.
+func (f *Flow) Watch(x *gate.Exchange, p gate.Permit, same func(access.Masks) bool) {
+	x.Watch(p, &f.under, same)
+}
+
+// Still returns an error where the round trip may not go on.
+func (f *Flow) Still() error {
+	err := f.under.Still()
+	if err != nil {
+		f.stop(err)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.why = err
+		f.unread()
+	}
+	return err
+}
+
+// unread ends the reading of what the client sends: a transport of HTTP/2 that waits for it does not see that the request has ended. f.mu
+// is held.
+func (f *Flow) unread() {
+	if !f.closed {
+		_ = f.client.SetReadDeadline(past)
+	}
+}
+
+// ticking is how often one that is silent is looked after.
+const ticking = time.Second
+
+// Lasts is called for an answer that may last, and say nothing for long: it ends when the policies change, and not with its next word.
+func (f *Flow) Lasts() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.tick == nil && !f.closed {
+		f.tick = time.AfterFunc(ticking, f.look)
+	}
+}
+
+func (f *Flow) look() {
+	ended := f.Still() != nil
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.closed:
+	case ended && f.writing:
+		_ = f.client.SetWriteDeadline(past)
+	case !ended:
+		f.tick.Reset(ticking)
+	}
+}
+
+// Why returns why the round trip ended before its end; nil where it did not, or not by the policies.
+func (f *Flow) Why() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.why
 }
 
 // Begun tells that the answer has begun: from now on only reading and writing it is watched.
@@ -75,7 +145,11 @@ type uploading struct {
 func (u *uploading) Read(b []byte) (int, error) {
 	n, err := u.ReadCloser.Read(b)
 	if n > 0 {
-		u.flow().Alive()
+		f := u.flow()
+		f.Alive()
+		if late := f.Still(); late != nil {
+			return 0, late
+		}
 	}
 	if err != nil && !errors.Is(err, io.EOF) && fault.KindOf(err) == fault.Internal {
 		err = fault.Wrap(fault.Malformed, "exchange.Uploading", err, "the request's body ended before its end, or was too slow")
@@ -96,6 +170,9 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	b.f.timer.Reset(b.f.idle)
 	n, err := b.ReadCloser.Read(p)
 	b.f.timer.Stop()
+	if late := b.f.Still(); late != nil {
+		return 0, late
+	}
 	return n, err
 }
 

@@ -112,7 +112,10 @@ func (g *gateway) live(ctx context.Context, o cli.ServeOptions, more extra) erro
 // serveClients serves one listener until ctx ends.
 func (g *gateway) serveClients(ctx context.Context, l listener) {
 	if l.protocol.Exchange == nil {
-		l.Run(ctx, func(ctx context.Context, conn net.Conn) { g.sessions.Serve(ctx, conn, l.protocol, l.hello) })
+		l.Run(ctx, func(ctx context.Context, conn net.Conn, done func()) {
+			defer done()
+			g.sessions.Serve(ctx, conn, l.protocol, l.hello)
+		})
 		return
 	}
 	requests := g.sessions.Requests(l.protocol, l.hello)

@@ -82,9 +82,9 @@ func loopback(address string) bool {
 	return err == nil && ip.IsLoopback()
 }
 
-// Run accepts until ctx ends, and gives each connection to serve in a goroutine of its own. It returns when all of them
-// have: what they write to (the audit log) may be closed then.
-func (l *Listener) Run(ctx context.Context, serve func(context.Context, net.Conn)) {
+// Run accepts until ctx ends, and gives each connection to serve in a goroutine of its own. It returns when each has called done:
+// what they write to (the audit log) may be closed then.
+func (l *Listener) Run(ctx context.Context, serve func(ctx context.Context, conn net.Conn, done func())) {
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
 	defer l.wg.Wait()
@@ -94,7 +94,8 @@ func (l *Listener) Run(ctx context.Context, serve func(context.Context, net.Conn
 		switch {
 		case err == nil:
 			wait = 0
-			l.wg.Go(func() { serve(ctx, conn) })
+			l.wg.Add(1)
+			go serve(ctx, conn, l.wg.Done)
 		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
 			return
 		default: // out of file descriptors, or a bad PROXY header: others may still be served

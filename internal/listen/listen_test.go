@@ -61,7 +61,8 @@ func serve(t *testing.T, o Options) string {
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		l.Run(ctx, func(_ context.Context, c net.Conn) {
+		l.Run(ctx, func(_ context.Context, c net.Conn, done func()) {
+			defer done()
 			defer func() { _ = c.Close() }()
 			b := make([]byte, 4)
 			if _, err := io.ReadFull(c, b); err != nil {
@@ -218,7 +219,8 @@ func TestRunWaitsForItsConnections(t *testing.T) {
 		defer cancel()
 		ended := false // no lock: Run's return is the order
 		l := &Listener{Listener: q, log: slog.New(slog.DiscardHandler)}
-		l.Run(ctx, func(ctx context.Context, _ net.Conn) {
+		l.Run(ctx, func(ctx context.Context, _ net.Conn, done func()) {
+			defer done()
 			<-ctx.Done()
 			time.Sleep(time.Minute) // of the bubble's clock: Accept has returned long since
 			ended = true

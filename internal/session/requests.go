@@ -76,23 +76,18 @@ func (q *Requests) Run(ctx context.Context) {
 	close(q.over)
 }
 
-// Serve runs one client connection to its end.
-func (q *Requests) Serve(ctx context.Context, conn net.Conn) {
+// Serve takes one client connection, and calls done at its end: thousands may be idle, and none of them costs a goroutine that waits
+// besides net/http's own.
+func (q *Requests) Serve(ctx context.Context, conn net.Conn, done func()) {
 	ctx, end := context.WithCancelCause(ctx)
-	defer end(nil)
 	me := &live{end: end, peer: host(conn)}
-	v := &visitor{Conn: conn, q: q, ctx: ctx, me: me, full: q.s.enter(me), over: make(chan struct{})}
-	defer q.s.leave(me)
-	defer v.gone()
+	v := &visitor{Conn: conn, q: q, ctx: ctx, me: me, full: q.s.enter(me), over: make(chan struct{}), done: done}
 	q.s.watch(me, q.drain)
-	stop := context.AfterFunc(ctx, v.end)
-	defer stop()
+	v.stop = context.AfterFunc(ctx, v.end)
 	client, err := q.secure(v)
 	if err != nil || !q.conns.give(client) {
 		_ = v.Close()
-		return
 	}
-	<-v.over
 }
 
 // drain lets requests that are under way end, and takes no more.
@@ -219,8 +214,10 @@ type visitor struct {
 	ctx    context.Context //nolint:containedctx // net/http takes the context of a connection from the connection
 	me     *live
 	full   error // why no request is served
+	stop   func() bool // of waiting for ctx to end
 	once   sync.Once
 	over   chan struct{}
+	done   func()
 
 	mu     sync.Mutex
 	visits []visited // the last used at the end
@@ -253,7 +250,14 @@ func (v *visitor) Read(b []byte) (int, error) {
 // Close implements net.Conn.
 func (v *visitor) Close() error {
 	err := v.Conn.Close()
-	v.once.Do(func() { close(v.over) })
+	v.once.Do(func() {
+		close(v.over)
+		v.stop()
+		v.gone()
+		v.q.s.leave(v.me)
+		v.me.end(nil)
+		v.done()
+	})
 	return err
 }
 

@@ -83,10 +83,7 @@ func openPost(t *testing.T, change func(*Options)) *post {
 
 func (p *post) connect(ctx context.Context) *guest {
 	near, far := net.Pipe()
-	go func() {
-		p.q.Serve(ctx, far)
-		_ = far.Close()
-	}()
+	go p.q.Serve(ctx, far, func() {})
 	return &guest{near, bufio.NewReader(near)}
 }
 

@@ -45,7 +45,7 @@ type RequestSuite struct {
 // Listener is a protocol's listener.
 type Listener interface {
 	Run(ctx context.Context)
-	Serve(ctx context.Context, conn net.Conn)
+	Serve(ctx context.Context, conn net.Conn, done func())
 }
 
 // RunRequests runs the suite of protocols of requests: the same promises, without a stream to cut.
@@ -116,10 +116,8 @@ func (v *visited) listen(t *testing.T, serve Listener) {
 			if err != nil {
 				return
 			}
-			v.ending.Go(func() {
-				serve.Serve(ctx, conn)
-				_ = conn.Close()
-			})
+			v.ending.Add(1)
+			go serve.Serve(ctx, conn, v.ending.Done)
 		}
 	})
 	t.Cleanup(func() { // before the world waits for what was begun here

@@ -386,10 +386,13 @@ func (x *Exchange) fetch(ctx context.Context, p Permit, r *http.Request, sign Si
 }
 
 // Pass copies an answer's body, which needs no obligation, as it is. Under a permit that carries a mask it copies nothing: what is
-// rebuilt is the protocol's to write.
+// rebuilt is the protocol's to write. buf is what is copied through where body is no io.WriterTo, which has a buffer of its own.
 func (x *Exchange) Pass(p Permit, w io.Writer, body io.Reader, buf []byte) (int64, error) {
 	if x.Masked(p) {
 		return 0, errPermit("gate.Pass: the permit carries a mask")
+	}
+	if own, ok := body.(io.WriterTo); ok {
+		return own.WriteTo(onlyWriter{w})
 	}
 	return io.CopyBuffer(onlyWriter{w}, onlyReader{body}, buf)
 }

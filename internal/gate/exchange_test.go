@@ -322,7 +322,7 @@ func TestExchangeMasked(t *testing.T) {
 			t.Fatal(err)
 		}
 		var b strings.Builder
-		n, err := x.Pass(p, &b, strings.NewReader("answer"), make([]byte, 8))
+		n, err := x.Pass(p, &b, io.LimitReader(strings.NewReader("answer"), 6), make([]byte, 8))
 		if masked != (err != nil) || masked != (n == 0) || masked != (b.Len() == 0) || masked != x.Masked(p) {
 			t.Errorf("%s: %d bytes, %v", resource, n, err)
 		}

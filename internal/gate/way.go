@@ -19,6 +19,7 @@ const (
 	handshake    = 10 * time.Second
 	headerBytes  = 256 << 10 // of an answer
 	ioBuffer     = 16 << 10
+	shortBuffer  = 64 << 10 // for reading answers, while there is one
 	shortBody    = 16 << 10 // of a request: what a socket takes at once, so that nobody waits for both sides
 	maxKnown     = 1024     // hosts of which it is kept what they speak
 )
@@ -61,7 +62,7 @@ func newWay(s *Services, c *access.Connection) (way, error) {
 		}
 		return &dialled{Conn: conn, gone: sync.OnceFunc(func() { open.Add(-1) })}, nil
 	}
-	w.short = &http1.Client{Dial: dial, TLS: conf, Handshake: handshake, MaxConns: most, Idle: idleConn, Header: headerBytes, Buffer: ioBuffer, Clock: s.Clock}
+	w.short = &http1.Client{Dial: dial, TLS: conf, Handshake: handshake, MaxConns: most, Idle: idleConn, Header: headerBytes, Buffer: shortBuffer, Clock: s.Clock}
 	w.long = &http.Transport{DialContext: dial, TLSClientConfig: conf, DisableCompression: true, MaxConnsPerHost: most, MaxIdleConns: 0, MaxIdleConnsPerHost: most,
 		IdleConnTimeout: idleConn, TLSHandshakeTimeout: handshake, ExpectContinueTimeout: time.Second,
 		MaxResponseHeaderBytes: headerBytes, ReadBufferSize: ioBuffer, WriteBufferSize: ioBuffer, Protocols: w.known.speaks}

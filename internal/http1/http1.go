@@ -25,8 +25,11 @@ type Client struct {
 	MaxConns  int           // to one host, of which all may be idle
 	Idle      time.Duration // how long a connection is kept without a request
 	Header    int64         // bytes of an answer's header at most
-	Buffer    int           // bytes for reading
+	Buffer    int           // bytes for reading; an idle connection has none
 	Clock     func() time.Time
+
+	readers sync.Pool // of *bufio.Reader
+	writers sync.Pool // of *bufio.Writer
 
 	mu    sync.Mutex
 	hosts map[string]*host // by scheme, host and port
@@ -67,10 +70,12 @@ func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
 				return nil, err
 			}
 		}
+		c.equip(l)
 		resp, err := l.exchange(ctx, r, c.Header)
 		if err == nil {
 			return c.deliver(key, h, l, resp), nil
 		}
+		c.strip(l)
 		l.close()
 		if !kept || !errors.Is(err, errStale) || !repeatable(r) || ctx.Err() != nil {
 			c.leave(key, h, nil)

@@ -16,7 +16,7 @@ import (
 // line is one connection. It belongs to one request at a time.
 type line struct {
 	conn  net.Conn
-	r     *bufio.Reader
+	r     *bufio.Reader // nil while it is idle
 	w     *bufio.Writer
 	left  int64       // bytes that may still be read of a header
 	since time.Time   // when it became idle
@@ -36,9 +36,29 @@ func (c *Client) dial(ctx context.Context, r *http.Request, address string) (*li
 			return nil, err
 		}
 	}
-	l := &line{conn: conn}
-	l.r, l.w = bufio.NewReaderSize((*limited)(l), c.Buffer), bufio.NewWriterSize(conn, writeBuffer)
-	return l, nil
+	return &line{conn: conn}, nil
+}
+
+// equip gives a line the buffers of a request.
+func (c *Client) equip(l *line) {
+	var ok bool
+	if l.r, ok = c.readers.Get().(*bufio.Reader); !ok {
+		l.r = bufio.NewReaderSize(nil, c.Buffer)
+	}
+	if l.w, ok = c.writers.Get().(*bufio.Writer); !ok {
+		l.w = bufio.NewWriterSize(nil, writeBuffer)
+	}
+	l.r.Reset((*limited)(l))
+	l.w.Reset(l.conn)
+}
+
+// strip takes them back, with whatever is in them.
+func (c *Client) strip(l *line) {
+	l.r.Reset(nil)
+	l.w.Reset(nil)
+	c.readers.Put(l.r)
+	c.writers.Put(l.w)
+	l.r, l.w = nil, nil
 }
 
 func (c *Client) secure(ctx context.Context, conn net.Conn, name string) (net.Conn, error) {
@@ -192,7 +212,9 @@ func (b *body) end(whole bool) {
 		return
 	}
 	b.l = nil
-	if interrupted := !l.cut(); interrupted || !whole || !b.keep || l.r.Buffered() > 0 {
+	stray := l.r.Buffered() > 0
+	b.c.strip(l)
+	if interrupted := !l.cut(); interrupted || stray || !whole || !b.keep {
 		l.close()
 		l = nil
 	}

@@ -92,9 +92,7 @@ func (v *visit) pass(p gate.Permit, resp *http.Response) (n, hits int64, err err
 	if pieces {
 		_ = v.flow.Flush() // what comes in pieces may take its time
 	}
-	buf := v.p.buffers.Get()
-	defer v.p.buffers.Put(buf)
-	n, err = v.x.Pass(p, v.flow.Writer(v.w, pieces), v.flow.Body(resp.Body), *buf)
+	n, err = exchange.Pass(v.x, p, v.flow.Writer(v.w, pieces), v.flow.Body(resp.Body), v.p.buffers)
 	if err == nil {
 		exchange.Finish(v.w, resp, func(h http.Header) {
 			clean(h)

@@ -92,8 +92,8 @@ func (v *visit) pass(p gate.Permit, resp *http.Response) (n, hits int64, err err
 	for name, values := range resp.Header {
 		h[name] = values
 	}
-	resp.Body = v.scrubbed.Of(v.echo, resp.Body, v.p.buffers)
 	if v.x.Masked(p) || !v.hidden().None() {
+		resp.Body = v.scrubbed.Of(v.echo, resp.Body, v.p.buffers)
 		if n, hits, err = v.masked(resp); err != nil { // a refusal comes with nothing of the answer
 			for name := range resp.Header {
 				h.Del(name)
@@ -108,9 +108,8 @@ func (v *visit) pass(p gate.Permit, resp *http.Response) (n, hits int64, err err
 	if resp.ContentLength < 0 {
 		_ = v.flow.Flush() // what comes in pieces may take its time
 	}
-	buf := v.p.buffers.Get()
-	defer v.p.buffers.Put(buf)
-	n, err = v.x.Pass(p, v.flow.Writer(v.w, resp.ContentLength < 0), v.flow.Body(resp.Body), *buf)
+	resp.Body = v.scrubbed.Of(v.echo, v.flow.Body(resp.Body), v.p.buffers)
+	n, err = exchange.Pass(v.x, p, v.flow.Writer(v.w, resp.ContentLength < 0), resp.Body, v.p.buffers)
 	if err == nil {
 		exchange.Finish(v.w, resp, v.echo.Header)
 		if resp.ContentLength != 0 { // a header that is all of an answer of gRPC must end it

@@ -1,9 +1,12 @@
 package exchange
 
 import (
+	"io"
 	"net/http"
 	"strconv"
 	"sync"
+
+	"gatehouse/internal/gate"
 )
 
 // Length tells a client how long an answer is, where that is known: of an answer to HEAD, what the body would have been.
@@ -13,6 +16,16 @@ func Length(w http.ResponseWriter, resp *http.Response) {
 	case len(resp.Trailer) == 0 || resp.Request != nil && resp.Request.Method == http.MethodHead:
 		w.Header().Set("Content-Length", strconv.FormatInt(resp.ContentLength, 10))
 	}
+}
+
+// Pass has the gate copy a body as it is, through one of buffers where the body has none of its own.
+func Pass(x *gate.Exchange, p gate.Permit, w io.Writer, b io.Reader, buffers *Buffers) (int64, error) {
+	if _, own := b.(io.WriterTo); own {
+		return x.Pass(p, w, b, nil)
+	}
+	buf := buffers.Get()
+	defer buffers.Put(buf)
+	return x.Pass(p, w, b, *buf)
 }
 
 // Postponed writes the header of an answer with the first byte of its body, so that one which cannot be read at all is refused in

@@ -332,6 +332,26 @@ func (r *echoReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// WriteTo implements io.WriterTo: what was read is written as it lies there.
+func (r *echoReader) WriteTo(w io.Writer) (n int64, err error) {
+	for {
+		if len(r.out) > 0 {
+			put, err := w.Write(r.out)
+			n, r.out = n+int64(put), r.out[put:]
+			if err != nil {
+				return n, err
+			}
+		}
+		switch {
+		case r.err == io.EOF: //nolint:errorlint // as io.Copy has it
+			return n, nil
+		case r.err != nil:
+			return n, r.err
+		}
+		r.fill(mostRead)
+	}
+}
+
 // fill reads once and makes clean bytes of it.
 func (r *echoReader) fill(most int) {
 	if need := len(r.held) + min(max(most, leastRead), mostRead); cap(r.in) < need {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"html"
+	"strings"
 )
 
 // markup is the stream of an XML document. It is cut into tags, comments and what stands between; each is looked at by
@@ -31,8 +32,8 @@ func (m *markup) write(dst, src []byte) ([]byte, error) {
 		if n == 0 {
 			break
 		}
-		if bytes.IndexByte(rest[:n], 0) >= 0 {
-			return dst, fmt.Errorf("%w: XML: it holds NUL, or is UTF-16 or UTF-32", ErrUnreadable)
+		if err := readable(rest[:n]); err != nil {
+			return dst, err
 		}
 		dst, rest, m.at = m.hide(dst, rest[:n]), rest[n:], 0
 	}
@@ -43,10 +44,35 @@ func (m *markup) write(dst, src []byte) ([]byte, error) {
 }
 
 func (m *markup) close(dst []byte) ([]byte, error) {
-	if bytes.IndexByte(m.buf, 0) >= 0 {
-		return dst, fmt.Errorf("%w: XML: it holds NUL, or is UTF-16 or UTF-32", ErrUnreadable)
+	if err := readable(m.buf); err != nil {
+		return dst, err
 	}
 	return m.hide(dst, m.buf), nil
+}
+
+// readable refuses a part that says that the document is to be read otherwise than it is here: in another character set, or with words
+// that stand for others (XML 1.0, section 4.2).
+func readable(part []byte) error {
+	if bytes.IndexByte(part, 0) >= 0 {
+		return fmt.Errorf("%w: XML: it holds NUL, or is UTF-16 or UTF-32", ErrUnreadable)
+	}
+	if len(part) < 2 || part[0] != '<' || part[1] != '!' && part[1] != '?' {
+		return nil
+	}
+	switch head := strings.ToLower(string(part[:min(len(part), len("<!doctype"))])); {
+	case strings.HasPrefix(head, "<!entity"), head == "<!doctype" && bytes.IndexByte(part, '[') >= 0:
+		return fmt.Errorf("%w: XML: it declares entities", ErrUnreadable)
+	case strings.HasPrefix(head, "<?xml") && !plainSet(strings.ToLower(string(part))):
+		return fmt.Errorf("%w: XML: its character set is not UTF-8", ErrUnreadable)
+	}
+	return nil
+}
+
+// plainSet reports whether an XML declaration, in lower case, names no other character set than UTF-8.
+func plainSet(declaration string) bool {
+	_, set, found := strings.Cut(declaration, "encoding")
+	set = strings.TrimLeft(set, " \t\r\n=\"'")
+	return !found || strings.HasPrefix(set, "utf-8") || strings.HasPrefix(set, "us-ascii")
 }
 
 // special parts of a document begin and end so.

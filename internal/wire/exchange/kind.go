@@ -13,7 +13,8 @@ import (
 )
 
 // kindOf tells what kind of document a media type is. Of pictures, sounds, films and fonts, in which no detector would find a word,
-// it tells the class. Events have other fields than the document that a path was written for, so they are text where there are paths.
+// it tells the class. Events and forms have other fields than the document that a path was written for: with paths events are text, which has none, and forms
+// are not read.
 func kindOf(contentType string, paths bool) (kind body.Kind, class string, err error) {
 	media, params, err := mime.ParseMediaType(contentType)
 	if err != nil {
@@ -27,13 +28,13 @@ func kindOf(contentType string, paths bool) (kind body.Kind, class string, err e
 		return body.JSON, "", nil
 	case media == "application/x-ndjson", media == "application/ndjson", media == "application/jsonl", media == "application/json-lines":
 		return body.NDJSON, "", nil
-	case strings.HasSuffix(sub, "xml"):
-		return 0, "", unreadable("it is XML")
+	case strings.HasSuffix(sub, "xml"), media == "text/html" && !paths: // HTML for its references to characters
+		return body.XML, "", nil
 	case media == "text/event-stream" && !paths:
 		return body.SSE, "", nil
-	case media == "text/html" && !paths:
-		return body.XML, "", nil // for its references to characters
-	case main == "text":
+	case media == "application/x-www-form-urlencoded" && !paths:
+		return body.Form, "", nil
+	case main == "text", media == "application/yaml", media == "application/javascript", strings.HasSuffix(sub, "+yaml"):
 		return body.Text, "", nil
 	case main == "image", main == "audio", main == "video", main == "font":
 		return 0, main, nil

@@ -337,8 +337,8 @@ var table = []mutant{
 	},
 	{
 		check: "messages of a WebSocket: policies that change", file: "internal/protocol/http/websocket.go",
-		find: "if err := s.turned.Still(); err != nil {", replace: "if err := error(nil); err != nil {",
-		pkg: "./e2e/web", test: "TestSocketPoliciesOfListeners",
+		find: "if err := s.turned.Still(); err != nil {\n\t\ts.fail(err)", replace: "if err := error(nil); err != nil {\n\t\ts.fail(err)",
+		pkg: "./e2e/web", test: "TestPoliciesEndSilentSockets",
 	},
 	{
 		check: "masks: messages of gRPC", file: "internal/protocol/http/call.go",

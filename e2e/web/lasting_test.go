@@ -2,12 +2,14 @@ package web
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 	"google.golang.org/grpc"
@@ -197,7 +199,9 @@ func TestPoliciesEndSilentSockets(t *testing.T) {
 		t.Fatal("what changes elsewhere ended it:", got, err)
 	}
 	lasts(t, masked)
-	if _, _, err := c.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
+	ctx, end := context.WithTimeout(t.Context(), 20*time.Second)
+	defer end()
+	if _, _, err := c.Read(ctx); websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
 		t.Error(err)
 	}
 }

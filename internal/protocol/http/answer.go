@@ -69,15 +69,16 @@ func (v *visit) answer(p gate.Permit) error {
 
 // sameMasks tells whether masks hide in the request and its answer what they hide now.
 func (v *visit) sameMasks() func(access.Masks) bool {
-	resource := v.hides()
-	of := func(m access.Masks) (both [2]access.DocumentMasks) {
-		if m != nil {
-			both[0], both[1] = m.Document(resource, access.ToClient), m.Document(resource, access.ToBackend)
-		}
-		return both
+	resource, now := v.hides(), v.x.Masks()
+	return func(m access.Masks) bool { return reflect.DeepEqual(hiding(m, resource), hiding(now, resource)) }
+}
+
+// hiding is what masks hide in an answer, and in a request.
+func hiding(m access.Masks, resource string) (both [2]access.DocumentMasks) {
+	if m != nil {
+		both[0], both[1] = m.Document(resource, access.ToClient), m.Document(resource, access.ToBackend)
 	}
-	now := of(v.x.Masks())
-	return func(m access.Masks) bool { return reflect.DeepEqual(of(m), now) }
+	return both
 }
 
 // pass writes the answer to the client, and returns how many bytes of it, and how many values were hidden.

@@ -168,12 +168,11 @@ type forwarding struct {
 
 // introduce says it, and puts in the headers that the connection's document wants.
 func introduce(h http.Header, f forwarding, fixed map[string]string) {
-	h.Set("Via", "1.1 gatehouse")
-	h.Set("X-Forwarded-For", f.peer)
-	h.Set("X-Forwarded-Host", f.host)
-	h.Set("X-Forwarded-Proto", f.scheme)
-	if f.prefix != "" {
-		h.Set("X-Forwarded-Prefix", f.prefix)
+	said := []string{"1.1 gatehouse", f.peer, f.host, f.scheme, f.prefix}
+	for i, name := range [...]string{"Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix"} {
+		if said[i] != "" || name != "X-Forwarded-Prefix" {
+			h[name] = said[i : i+1 : i+1]
+		}
 	}
 	for name, v := range fixed {
 		h.Set(name, v)

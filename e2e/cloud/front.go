@@ -72,6 +72,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer f.mu.Unlock()
 		f.arrivals = append(f.arrivals, a)
 	}()
+	if r.Header.Get("Authorization") == "" && r.URL.RawQuery == "" && f.identified(w, r, a) {
+		return
+	}
 	s, err := signatureOf(r)
 	if err == nil {
 		a.Service = s.service

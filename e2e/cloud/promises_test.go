@@ -208,6 +208,67 @@ func TestAssumedRole(t *testing.T) {
 	}
 }
 
+// TestWebIdentity: a connection that has nothing but a file with a token assumes its role with it, unsigned; the file is read each time, and
+// what is in it is in no record.
+func TestWebIdentity(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	document := fmt.Sprintf(`
+kind: Connection
+name: federated
+type: aws
+address: %s
+tls: {ca_file: %s}
+aws:
+  account: "%s"
+  region: %s
+  path_style: true
+  assume_role: {arn: "arn:aws:iam::%[3]s:role/for-functions", sts: "%[1]s", session_tags: true, token_file: %[5]s}
+credential: {}
+---
+kind: Policy
+name: federated
+statements:
+  - {effect: allow, actions: ["dynamodb:GetItem"], resources: ["federated/*"]}
+---
+kind: Role
+name: federated
+bind: [{issuer: dev, claims: {sub: "fn:federated"}}]
+policies: [federated]
+`, account.URL, account.CAFile, Account, Region, file)
+	if out := account.Gateway.CLI(t.Context(), document, "apply", "-f", "-"); out.Code != 0 {
+		t.Fatal(out.Err)
+	}
+	c := short()[0]
+	account.Forget()
+	if said := say(t, c, as(t, "fn:federated", "federated"), "item", "customers", "1"); strings.Contains(said, "Ann") || len(account.Arrived()) > 0 {
+		t.Errorf("without a token: %s", said)
+	}
+	const token = "canary-web-identity.token"
+	if err := os.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if said := say(t, c, as(t, "fn:federated", "federated"), "item", "customers", "1"); !strings.Contains(said, "Ann") {
+		t.Errorf("%s", said)
+	}
+	sessions, arrived := account.Sessions(), account.Arrived()
+	if len(sessions) != 1 || sessions[0].WebToken != token || len(sessions[0].Tags) > 0 || !strings.Contains(sessions[0].Name, "federated") {
+		t.Fatalf("%+v", sessions)
+	}
+	for _, a := range arrived {
+		if a.Service == "sts" && (a.Header.Get("Authorization") != "" || a.Header.Get("X-Amz-Security-Token") != "") {
+			t.Errorf("the role was asked for with %v", a.Header)
+		}
+	}
+	if last := arrived[len(arrived)-1]; last.Service != "dynamodb" || last.Who != sessions[0].Name || last.Fault != "" {
+		t.Errorf("%s was signed by %s: %s", last.Service, last.Who, last.Fault)
+	}
+	for where, text := range written(t) {
+		if strings.Contains(text, token) {
+			t.Errorf("the token is in %s", where)
+		}
+	}
+}
+
 // TestMasked: each client sees masked attributes, messages and objects, and takes them for whole: no digest of the service's
 // stands against them. Nothing that is masked can be looked for.
 func TestMasked(t *testing.T) {
@@ -246,6 +307,18 @@ func TestNothingIsTold(t *testing.T) {
 		say(t, c, env, "get", "reports", "public/b.txt")
 		say(t, c, env, "get", "reports", "nothing")
 	}
+	for where, text := range written(t) {
+		for what, secret := range map[string]string{"the account's secret": SecretKey, "a token": tokenOf(env)} {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s is in %s", what, where)
+			}
+		}
+	}
+}
+
+// written is everything that the gateway has written so far, by where.
+func written(t *testing.T) map[string]string {
+	t.Helper()
 	files := []string{account.Gateway.LogFile, account.Gateway.OutFile}
 	err := filepath.WalkDir(account.Gateway.AuditDir(), func(p string, d os.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
@@ -272,13 +345,7 @@ func TestNothingIsTold(t *testing.T) {
 	if !recorded {
 		t.Error("the records cannot be read, or hold nothing")
 	}
-	for where, text := range texts {
-		for what, secret := range map[string]string{"the account's secret": SecretKey, "a token": tokenOf(env)} {
-			if strings.Contains(text, secret) {
-				t.Errorf("%s is in %s", what, where)
-			}
-		}
-	}
+	return texts
 }
 
 // TestApproval: what waits for a reviewer is refused with the approval's name; the same call, sent again, runs once.

@@ -99,7 +99,7 @@ type AWSRole struct {
 	ExternalID  string   `json:"external_id,omitempty"`
 	SessionTags bool     `json:"session_tags,omitempty"` // the session carries the principal as tags
 	Duration    Duration `json:"duration,omitempty"`     // of the session; default 1h
-	TokenFile   string   `json:"token_file,omitempty"`   // a web identity token: the role is assumed with it, and no other credential is needed
+	TokenFile   string   `json:"token_file,omitempty"`   // a web identity token: the role is assumed with it, and `credential: {}` is enough
 	STS         string   `json:"sts,omitempty"`          // the URL of STS, in place of the region's own
 }
 

@@ -7,20 +7,42 @@ package heap
 
 import (
 	"context"
+	"io/fs"
+	"math"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"strconv"
+	"strings"
 	"time"
 )
 
 const (
-	ballast = 64 << 20 // bytes that count as in use and are never touched, so that no memory stands behind them
-	quiet   = 1 << 20  // bytes allocated within a tick, below which nothing is going on
-	worth   = 16 << 20 // bytes of garbage that are worth a collection
+	ballast = 64 << 20  // bytes that count as in use and are never touched, so that no memory stands behind them
+	quiet   = 1 << 20   // bytes allocated within a tick, below which nothing is going on
+	roomy   = 512 << 20 // bytes that a process must be allowed, to hold so much more than it needs
+	worth   = 16 << 20  // bytes of garbage that are worth a collection
 )
 
-// Ours reports whether the goal is the gateway's to set: not where the operator has set one (GOGC, GOMEMLIMIT).
-func Ours(env func(string) string) bool { return env("GOGC") == "" && env("GOMEMLIMIT") == "" }
+// Ours reports whether the goal is the gateway's to set: not where the operator has set one (GOGC, GOMEMLIMIT), nor where the process's
+// control group, of which groups is the file system, gives it little memory.
+func Ours(env func(string) string, groups fs.FS) bool {
+	return env("GOGC") == "" && env("GOMEMLIMIT") == "" && limit(groups) >= roomy
+}
+
+// limit returns how many bytes the control group allows: by version 2, or by version 1; all where there is no limit.
+func limit(groups fs.FS) uint64 {
+	for _, name := range []string{"memory.max", "memory/memory.limit_in_bytes"} {
+		text, err := fs.ReadFile(groups, name)
+		if err != nil {
+			continue
+		}
+		if n, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64); err == nil {
+			return n
+		}
+	}
+	return math.MaxUint64
+}
 
 // Keep works until ctx ends. Two ticks a second are meant.
 func Keep(ctx context.Context, ticks <-chan time.Time) {

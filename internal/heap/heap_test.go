@@ -6,6 +6,7 @@ import (
 	"runtime/metrics"
 	"slices"
 	"testing"
+	"testing/fstest"
 	"time"
 )
 
@@ -44,17 +45,24 @@ func TestBallast(t *testing.T) {
 	<-done
 }
 
-// TestOurs: what an operator has set stays.
+// TestOurs: what an operator has set stays, and what is allowed little memory takes little.
 func TestOurs(t *testing.T) {
-	for name, ours := range map[string]bool{"GOGC": false, "GOMEMLIMIT": false, "GODEBUG": true} {
+	for _, c := range []struct {
+		set, file, limit string
+		ours             bool
+	}{
+		{"GOGC", "", "", false}, {"GOMEMLIMIT", "", "", false}, {"GODEBUG", "", "", true},
+		{"", "memory.max", "max\n", true}, {"", "memory.max", "268435456\n", false}, {"", "memory.max", "1073741824\n", true},
+		{"", "memory/memory.limit_in_bytes", "134217728\n", false}, {"", "memory/memory.limit_in_bytes", "9223372036854771712\n", true},
+	} {
 		env := func(asked string) string {
-			if asked == name {
+			if asked == c.set {
 				return "100"
 			}
 			return ""
 		}
-		if Ours(env) != ours {
-			t.Errorf("with %s set, whose it is: %v", name, !ours)
+		if Ours(env, fstest.MapFS{c.file: {Data: []byte(c.limit)}}) != c.ours {
+			t.Errorf("%+v", c)
 		}
 	}
 }

@@ -62,6 +62,22 @@ func TestNoEcho(t *testing.T) {
 	}
 }
 
+// TestNoEchoInNames: nor in the names of headers and trailers, whose capitals are not the backend's.
+func TestNoEchoInNames(t *testing.T) {
+	backend(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["x-"+credential] = []string{"y"}
+		w.Header().Set("Trailer", "x-late-"+credential)
+		_, _ = io.WriteString(w, "ok")
+		w.Header()[http.TrailerPrefix+"x-late-"+credential] = []string{"y"}
+		w.Header()[http.TrailerPrefix+"x-later-"+credential] = []string{"y"}
+	})
+	tok := token(t, "fn:reader")
+	a := call(t, client(t), tok, http.MethodGet, "/v1/echo", "")
+	if all := strings.ToLower(fmt.Sprint(a.Header, a.Trailer)); a.body != "ok" || strings.Contains(all, credential) {
+		t.Errorf("%s %q", all, a.body)
+	}
+}
+
 // TestHeadersBothWays: the backend learns from the gateway, not from the client, where a request comes from; the client's view of the
 // backend's own place is the gateway's.
 func TestHeadersBothWays(t *testing.T) {

@@ -16,6 +16,7 @@ func (v *visit) scrub(resp *http.Response) error {
 		return nil
 	}
 	v.echo.Header(resp.Header)
+	v.echo.Header(resp.Trailer) // whose names are announced
 	packed := unframed(resp.Header.Get("Content-Encoding"))
 	stored := v.c.service != nil && v.c.service.id == "s3" && resp.StatusCode < http.StatusMultipleChoices
 	if packed != "" && packed != "identity" && !stored && v.r.Method != http.MethodHead && resp.StatusCode != http.StatusNotModified {

@@ -75,6 +75,7 @@ func (v *visit) readable(resp *http.Response) error {
 		v.e.inject.oauth.rejected(v.token)
 	}
 	v.echo.Header(resp.Header)
+	v.echo.Header(resp.Trailer) // whose names are announced
 	encoding := strings.Join(resp.Header.Values("Content-Encoding"), ",")
 	if v.echo == nil || encoding == "" || strings.EqualFold(encoding, "identity") ||
 		v.r.Method == http.MethodHead || resp.StatusCode == http.StatusNotModified {

@@ -40,6 +40,7 @@ type Echo struct {
 	secrets [][]byte // that it was made of
 	forms   [][]byte
 	longest int
+	names   []string            // the forms in small letters
 	firsts  [256]bool           // the first bytes of forms
 	stride  int                 // of three bytes in each stride, all lie within any form: two less than the shortest has
 	triples [1 << 10]uint64     // those that stand there in a form, as bits by their hash
@@ -100,6 +101,11 @@ func NewEcho(secrets ...[]byte) *Echo {
 	}
 	if len(e.forms) == 0 {
 		return nil
+	}
+	for _, f := range e.forms {
+		if n := strings.ToLower(string(f)); !slices.Contains(e.names, n) {
+			e.names = append(e.names, n)
+		}
 	}
 	e.stride = min(len(slices.MinFunc(e.forms, func(f, g []byte) int { return len(f) - len(g) }))-2, maxStride)
 	for _, f := range e.forms {
@@ -245,10 +251,20 @@ func (e *Echo) Header(h http.Header) {
 		for i, v := range values {
 			values[i] = e.Text(v)
 		}
-		if clean := e.Text(name); clean != name {
+		if e.inName(name) {
 			delete(h, name)
 		}
 	}
+}
+
+// inName reports whether the name of a header holds the credential. Which letters of a name are capitals says nothing: net/http writes
+// all names in one way.
+func (e *Echo) inName(name string) bool {
+	if len(name) < e.stride {
+		return false
+	}
+	name = strings.ToLower(name)
+	return slices.ContainsFunc(e.names, func(form string) bool { return strings.Contains(name, form) })
 }
 
 // Scrub appends b to out without the credential.

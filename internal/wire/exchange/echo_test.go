@@ -61,6 +61,22 @@ func TestEcho(t *testing.T) {
 	}
 }
 
+// TestEchoInNames: a name of a header is found in whichever letters it arrives.
+func TestEchoInNames(t *testing.T) {
+	const secret = "sk-liveKey-4eC39HqLyj" // what the name of a header can hold
+	e := NewEcho([]byte(secret))
+	for _, said := range []string{secret, hex.EncodeToString([]byte(secret)), base64.RawStdEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte("x" + secret))} {
+		for _, name := range []string{said, "x-" + said, "X-" + said + "-More"} {
+			for _, written := range []string{name, http.CanonicalHeaderKey(name), strings.ToLower(name), strings.ToUpper(name)} {
+				h := http.Header{written: {"y"}, "X-Other": {"y"}, "Sk-Livekey": {"y"}}
+				if e.Header(h); len(h) != 2 || h.Get("X-Other") != "y" {
+					t.Errorf("%v", h)
+				}
+			}
+		}
+	}
+}
+
 // TestEchoFinds: what is found in strides is what is found at each byte: the first form, and the longest there.
 func TestEchoFinds(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))

@@ -52,16 +52,30 @@ type source struct {
 	identity  *identity.Verifier
 	ready     []*access.Policy // the guardrails that ship
 	protocols []wire.Protocol
+
+	// What live.Authority, which asks one question at a time, was last told: the connections, and the stamps of the files that they name.
+	connections []*access.Connection
+	stamps      wire.Stamps
 }
 
-func (s source) Revision(ctx context.Context) (uint64, error) { return s.store.Revision(ctx) }
+func (s *source) Revision(ctx context.Context) (uint64, error) { return s.store.Revision(ctx) }
 
-func (s source) Documents(ctx context.Context) (policy.Documents, uint64, error) {
+// Changed reports whether a file that a connection names has changed since.
+func (s *source) Changed() bool {
+	return !s.stamps.Same(wire.StampsOf(filesOf(s.connections, s.protocols)))
+}
+
+func (s *source) Documents(ctx context.Context) (policy.Documents, uint64, error) {
 	docs, revision, err := s.store.Documents(ctx)
 	if err != nil {
 		return policy.Documents{}, 0, err
 	}
-	d := withNames(withReady(sorted(docs), s.ready), s.protocols)
+	d := withReady(sorted(docs), s.ready)
+	s.connections, s.stamps = d.Connections, wire.StampsOf(filesOf(d.Connections, s.protocols)) // before they are read
+	d = withNames(d, s.protocols)
+	for _, c := range d.Connections {
+		c.Operations = digestOf(d.Names[c.Name])
+	}
 	d.Stored = true
 	return d, revision, s.identity.SetIssuers(d.Issuers)
 }

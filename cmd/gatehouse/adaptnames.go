@@ -46,6 +46,27 @@ func withNames(d policy.Documents, protocols []wire.Protocol) policy.Documents {
 	return d
 }
 
+// digestOf is the digest by which a protocol tells whether policies know the actions of the document that it reads.
+func digestOf(names []policy.ActionName) string {
+	verbs := make([]wire.Verb, 0, len(names))
+	for _, n := range names {
+		verbs = append(verbs, wire.Verb{Name: n.Name})
+	}
+	return wire.DigestOf(verbs)
+}
+
+// filesOf are the files that connections name and that their actions are read from.
+func filesOf(connections []*access.Connection, protocols []wire.Protocol) (out []string) {
+	for _, c := range connections {
+		for _, p := range protocols {
+			if p.Name == c.Type && p.Files != nil {
+				out = append(out, p.Files(c)...)
+			}
+		}
+	}
+	return out
+}
+
 // check compiles documents that are about to be written over those that are stored. What is wrong with a connection's attached
 // document is the writer's to mend only where they write the connection: a file that has gone since must not stand in the way of a
 // deny.

@@ -76,7 +76,7 @@ func assemble(ctx context.Context, c config.Server, s *state, logger *slog.Logge
 	if g.ready, err = readyPolicies(g.protocols); err != nil {
 		return nil, err
 	}
-	g.policies = live.New(source{s.store, g.identity, g.ready, g.protocols}, vocabulary(g.protocols), time.Now, live.Options{
+	g.policies = live.New(&source{store: s.store, identity: g.identity, ready: g.ready, protocols: g.protocols}, vocabulary(g.protocols), time.Now, live.Options{
 		Defaults: defaults(c), Lease: time.Duration(c.Leases.Policy), Failed: g.policiesFailed, Compiled: g.closed})
 	if lock, locked, err := s.store.Locked(ctx); err != nil {
 		return nil, err
@@ -141,7 +141,7 @@ func (g *gateway) policiesFailed(err error) {
 // closed says which connections nobody reaches.
 func (g *gateway) closed(s *policy.Set) {
 	for name, why := range s.Closed() {
-		g.log.Error("nobody reaches a connection until what is attached to it is mended, and the connection applied again", "connection", name, "reason", why)
+		g.log.Error("nobody reaches a connection until what is attached to it, or the policy that names its actions, is mended", "connection", name, "reason", why)
 	}
 }
 

@@ -57,6 +57,10 @@ type Connection struct {
 
 	HTTP *HTTPOptions `json:"http,omitempty"` // connections of type http
 	AWS  *AWSOptions  `json:"aws,omitempty"`  // connections of type aws
+
+	// Operations is a digest of the actions that the attached document added when policies were compiled; "" where none. It is no part
+	// of the document: whoever reads requests by an attached document compares it with that of what they read.
+	Operations string `json:"-"`
 }
 
 // HTTPOptions is what a connection to an HTTP endpoint says besides its address.

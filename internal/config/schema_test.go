@@ -210,6 +210,9 @@ func (g *generator) object(typ reflect.Type) *schema {
 		if key == "" {
 			g.t.Fatalf("%s.%s has no json tag", typ.Name(), f.Name)
 		}
+		if key == "-" { // it is no part of the document
+			continue
+		}
 		id := typ.Name() + "." + f.Name
 		p := g.value(f.Type)
 		p.Description = g.comments[id]

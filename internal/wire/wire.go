@@ -31,6 +31,8 @@ type Protocol struct {
 	// is for the administrator who writes the connection, and until it is gone nobody reaches the connection. It may read a file
 	// that the connection names; it may be nil.
 	Actions func(c *access.Connection) ([]Verb, error)
+	// Files are those that Actions reads: where one has changed, it is asked again. It may be nil.
+	Files func(c *access.Connection) []string
 	// Rootless is how resources begin that policies write without a connection before them, such as "arn:"; it may be nil. Such a
 	// pattern is about the resources of every connection of this protocol.
 	Rootless []string

@@ -20,6 +20,8 @@ type Source interface {
 	Revision(ctx context.Context) (uint64, error)
 	// Documents returns all documents and the revision that they belong to, read together.
 	Documents(ctx context.Context) (policy.Documents, uint64, error)
+	// Changed reports whether what Documents reads besides the documents (files that they name) has changed since it was last called.
+	Changed() bool
 }
 
 // Options are the times of an Authority. Zero values mean the defaults.
@@ -49,6 +51,7 @@ type Authority struct {
 	change sync.Mutex // guards writes of state
 
 	turn    sync.Mutex // held during a refresh, so that an older answer never replaces a newer one
+	stale   bool       // what documents name has changed, and no set has been compiled since; guarded by turn
 	failing error      // the last failure that Failed was told of; guarded by turn
 }
 
@@ -123,7 +126,9 @@ func (a *Authority) load(ctx context.Context) error {
 		return fault.Wrap(fault.Unavailable, "live.Refresh", err, "the store of policies cannot be reached")
 	}
 	if set := a.state.Load().set; set != nil && set.Version() == revision {
-		return nil
+		if a.stale = a.stale || a.source.Changed(); !a.stale {
+			return nil
+		}
 	}
 	docs, revision, err := a.source.Documents(ctx)
 	if err != nil {
@@ -134,6 +139,7 @@ func (a *Authority) load(ctx context.Context) error {
 		return fault.Wrap(fault.Unavailable, "live.Refresh", err, "the stored documents do not compile")
 	}
 	a.update(func(s *state) { s.set = set })
+	a.stale = false
 	if a.opts.Compiled != nil {
 		a.opts.Compiled(set)
 	}

@@ -23,6 +23,7 @@ type source struct {
 	broken   error
 	hang     bool
 	reads    int
+	changed  bool // what documents name, since they were read
 }
 
 func (s *source) set(f func(*source)) {
@@ -46,7 +47,14 @@ func (s *source) Documents(context.Context) (policy.Documents, uint64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reads++
+	s.changed = false
 	return s.docs, s.revision, s.broken
+}
+
+func (s *source) Changed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changed
 }
 
 func documents(action string) policy.Documents {
@@ -174,6 +182,34 @@ func TestBrokenDocuments(t *testing.T) {
 		a.Poke()
 		synctest.Wait()
 		version(t, a, 3)
+	})
+}
+
+// TestAttachedDocuments: where what documents name has changed, they are compiled again, although none of them has; and again until
+// they compile.
+func TestAttachedDocuments(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{revision: 1, docs: documents("db:Select")}
+		compiled := 0
+		a := run(t, s, live.Options{Compiled: func(*policy.Set) { compiled++ }})
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if compiled != 1 {
+			t.Errorf("compiled %d times, and nothing has changed", compiled)
+		}
+		s.set(func(s *source) { s.changed = true })
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if compiled != 2 {
+			t.Errorf("compiled %d times after a change", compiled)
+		}
+		s.set(func(s *source) { s.changed, s.docs = true, documents("db:Nope") })
+		time.Sleep(11 * time.Second)
+		version(t, a, 0)
+		s.set(func(s *source) { s.docs = documents("db:Select") })
+		time.Sleep(time.Second)
+		synctest.Wait()
+		version(t, a, 1)
 	})
 }
 

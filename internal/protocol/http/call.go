@@ -7,10 +7,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -84,86 +82,8 @@ func (v *visit) checkCall() error {
 	return nil
 }
 
-// schemas is what a connection knows of its messages.
-type schemas struct {
-	file       string
-	reflection bool
-	clock      func() time.Time
-	mu         sync.Mutex
-	read       *grpc.Schema            // of the file
-	asked      map[string]*grpc.Schema // by service
-	since      time.Time
-	size       int // bytes of descriptors in asked
-}
-
 // patience is how long a backend has to describe a service; others wait for it.
 const patience = 10 * time.Second
-
-// schemaLife is how long an answer of a backend's reflection is believed; maxServices bounds how many are kept.
-const (
-	schemaLife  = 5 * time.Minute
-	maxServices = 256
-)
-
-// of returns what is known of a service. ask asks the backend's reflection.
-func (s *schemas) of(service string, ask func(path string, body []byte) ([]byte, error)) (*grpc.Schema, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.file != "":
-		var err error
-		if s.read == nil {
-			s.read, err = readDescriptors(s.file)
-		}
-		return s.read, err
-	case !s.reflection:
-		return nil, errors.New("the connection has neither descriptors nor reflection")
-	}
-	if now := s.clock(); now.Sub(s.since) > schemaLife || len(s.asked) >= maxServices || s.size > grpc.MaxDescriptors {
-		s.asked, s.since, s.size = map[string]*grpc.Schema{}, now, 0
-	}
-	if known := s.asked[service]; known != nil {
-		return known, nil
-	}
-	var last error
-	for _, path := range grpc.Reflection() {
-		var found *grpc.Schema
-		if found, last = reflected(service, path, ask); last == nil {
-			s.asked[service] = found
-			s.size += found.Size
-			return found, nil
-		}
-	}
-	return nil, last
-}
-
-func readDescriptors(file string) (*grpc.Schema, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	b, err := io.ReadAll(io.LimitReader(f, grpc.MaxDescriptors+1))
-	if err != nil {
-		return nil, err
-	}
-	return grpc.Read(b)
-}
-
-// reflected asks one version of a backend's reflection, until nothing that a service imports is missing.
-func reflected(service, path string, ask func(path string, body []byte) ([]byte, error)) (*grpc.Schema, error) {
-	f := grpc.Find(service)
-	for q := f.Ask(); q != nil; q = f.Ask() {
-		answer, err := ask(path, q)
-		if err == nil {
-			err = f.Answer(answer)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return f.Schema()
-}
 
 // describe finds out what the call's messages look like.
 func (v *visit) describe(ctx context.Context) error {
@@ -177,7 +97,7 @@ func (v *visit) describe(ctx context.Context) error {
 	ctx, end := context.WithTimeout(ctx, patience)
 	defer end()
 	service, _, _ := strings.Cut(strings.TrimPrefix(v.t.path, "/"), "/")
-	schema, err := v.e.schemas.of(service, func(path string, body []byte) ([]byte, error) { return v.reflection(ctx, path, body) })
+	schema, err := v.e.schemas.of(ctx, service, func(path string, body []byte) ([]byte, error) { return v.reflection(ctx, path, body) })
 	if err == nil {
 		v.call.schema = schema
 		if v.call.method = schema.Method(v.t.path); v.call.method != nil {
@@ -227,9 +147,6 @@ func (v *visit) readCall(ctx context.Context) {
 		v.j.sent.Body = func() any { return said }
 	}
 }
-
-// any reports whether anything can be known.
-func (s *schemas) any() bool { return s.file != "" || s.reflection }
 
 func (v *visit) messageLimit() int {
 	if o := v.conn.HTTP; o != nil {

@@ -18,5 +18,6 @@
 //     words), validate.go (requests that have to fit)
 //   - what is passed on: header.go (both ways), response.go (references to the backend, cookies), credential.go, inject.go and
 //     oauth.go (the backend's credential), exchange.Echo (it never comes back)
-//   - what is more than a request and an answer: upgrade.go and websocket.go (WebSocket, RFC 6455), call.go (gRPC)
+//   - what is more than a request and an answer: upgrade.go and websocket.go (WebSocket, RFC 6455), call.go and schemas.go (gRPC, and what
+//     its messages look like)
 package http

@@ -53,20 +53,41 @@ func (o *operation) readsBody() bool {
 	return false
 }
 
-// actions are the operations of a connection's document, in the order of their names.
+// actions are the operations of a connection's document, in the order of their names. Descriptors add none, but have to be readable.
 func actions(c *access.Connection) ([]wire.Verb, error) {
 	api, err := documentOf(c)
-	if api == nil || err != nil {
+	if err == nil {
+		_, err = descriptorsOf(c)
+	}
+	if err != nil {
 		return nil, err
 	}
-	var out []wire.Verb
-	for _, byMethod := range api.ops {
+	return api.verbs(), nil
+}
+
+func (o *openapi) verbs() (out []wire.Verb) {
+	if o == nil {
+		return nil
+	}
+	for _, byMethod := range o.ops {
 		for _, op := range byMethod {
 			out = append(out, wire.Verb{Name: op.action, About: op.method + " " + op.path})
 		}
 	}
 	slices.SortFunc(out, func(a, b wire.Verb) int { return strings.Compare(a.Name, b.Name) })
-	return out, nil
+	return out
+}
+
+// files are those that a connection's document names, and that its requests are read by.
+func files(c *access.Connection) (out []string) {
+	if o := c.HTTP; o != nil {
+		for _, f := range []string{o.OpenAPIFile, o.Descriptors} {
+			if f != "" {
+				out = append(out, f)
+			}
+		}
+	}
+	return out
 }
 
 // documentOf reads the document that is attached to a connection; nil where there is none.

@@ -28,7 +28,7 @@ func New(d wire.Deps) wire.Protocol {
 		panic(err) // it is made of constants
 	}
 	p := &protocol{override: override, key: d.Mask, clock: d.Clock, buffers: new(exchange.Buffers), endpoints: newEndpoints(d.Clock), coder: new(coding.Coder), masks: exchange.NewCompiled(d.Mask), random: d.Random}
-	return wire.Protocol{Name: name, Address: "127.0.0.1:8444", Verbs: verbs, Actions: actions, Exchange: p, Test: test, Understand: p.explain,
+	return wire.Protocol{Name: name, Address: "127.0.0.1:8444", Verbs: verbs, Actions: actions, Files: files, Exchange: p, Test: test, Understand: p.explain,
 		Folds: wire.Folds{Template: folds, Parent: parent}}
 }
 

@@ -14,6 +14,7 @@ import (
 var account *Pair
 
 func TestMain(m *testing.M) {
+	_ = os.Setenv("GOGC", "100")                                             // how much the gateway holds is looked at: not how much garbage it lets lie
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // the first build may be cold
 	w, err := NewPair(ctx)
 	if err == nil {

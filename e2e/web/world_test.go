@@ -30,7 +30,12 @@ type world struct {
 	backend *httptest.Server
 	gw      *gateway.Gateway
 
-	mu      sync.Mutex
+	mu   sync.Mutex
+	turn *turn
+}
+
+// turn is what the backend does for one test. A request that was cut while its body came is over when another test has its turn.
+type turn struct {
 	handler http.HandlerFunc
 	seen    []*seen
 }
@@ -111,13 +116,15 @@ func (w *world) close() error {
 
 // ServeHTTP implements http.Handler: it keeps what came, and answers as the test at hand says.
 func (w *world) ServeHTTP(out http.ResponseWriter, r *http.Request) {
+	w.mu.Lock()
+	now := w.turn
+	w.mu.Unlock()
 	body, _ := io.ReadAll(r.Body)
 	w.mu.Lock()
-	w.seen = append(w.seen, &seen{r, body})
-	handler := w.handler
+	now.seen = append(now.seen, &seen{r, body})
 	w.mu.Unlock()
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	handler(out, r)
+	now.handler(out, r)
 }
 
 // backend has the backend answer with h for the time of one test, and returns what it has seen since.
@@ -125,11 +132,12 @@ func backend(t *testing.T, h http.HandlerFunc) func() []*seen {
 	t.Helper()
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
-	shared.handler, shared.seen = h, nil
+	mine := &turn{handler: h}
+	shared.turn = mine
 	return func() []*seen {
 		shared.mu.Lock()
 		defer shared.mu.Unlock()
-		return shared.seen
+		return mine.seen
 	}
 }
 

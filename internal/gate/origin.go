@@ -31,6 +31,7 @@ type origin struct {
 	doc  *access.Connection
 	key  [sha256.Size]byte
 	made time.Time
+	used time.Time // guarded by Origins.mu
 	way
 
 	mu     sync.Mutex
@@ -39,7 +40,7 @@ type origin struct {
 }
 
 const (
-	originLife  = time.Hour // after which certificates and roots are read again
+	originLife  = time.Hour // after which certificates and roots are read again, and what nobody used is dropped
 	secretFresh = 5 * time.Second
 )
 
@@ -49,6 +50,9 @@ func (o *Origins) of(s *Services, c *access.Connection) (*origin, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	old := o.all[c.Name]
+	if old != nil {
+		old.used = now
+	}
 	if old != nil && old.doc == c && now.Sub(old.made) < originLife {
 		return old, nil
 	}
@@ -57,6 +61,7 @@ func (o *Origins) of(s *Services, c *access.Connection) (*origin, error) {
 		old.doc = c
 		return old, nil
 	}
+	o.sweep(now)
 	w, err := newWay(s, c)
 	if err != nil {
 		return nil, err
@@ -64,9 +69,19 @@ func (o *Origins) of(s *Services, c *access.Connection) (*origin, error) {
 	if old != nil {
 		old.closeIdle()
 	}
-	fresh := &origin{doc: c, key: key, way: w, made: now}
+	fresh := &origin{doc: c, key: key, way: w, made: now, used: now}
 	o.all[c.Name] = fresh
 	return fresh, nil
+}
+
+// sweep lets go of what nobody used for long, with its secret: its connection may be gone. o.mu is held.
+func (o *Origins) sweep(now time.Time) {
+	for name, x := range o.all {
+		if now.Sub(x.used) > originLife {
+			x.closeIdle()
+			delete(o.all, name)
+		}
+	}
 }
 
 // Close closes what is idle.

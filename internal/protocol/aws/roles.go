@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -23,8 +24,9 @@ import (
 
 // roles keeps the sessions of roles that connections assume, until shortly before they end. It is safe for concurrent use.
 type roles struct {
-	mu  sync.Mutex
-	all map[string]*assumed
+	mu    sync.Mutex
+	all   map[string]*assumed
+	swept time.Time
 }
 
 // assumed is one session; whoever needs it first fetches it, and the others wait.
@@ -32,12 +34,16 @@ type assumed struct {
 	mu      sync.Mutex
 	keys    aws.Credentials
 	expires time.Time
+
+	used time.Time // guarded by roles.mu
 }
 
 const (
 	maxSessions  = 10_000
 	renewBefore  = 5 * time.Minute
 	roleLifetime = time.Hour
+	roleUnused   = time.Hour   // after which a session that nobody used is dropped: its connection may be gone
+	sweepAfter   = time.Minute // between two looks for such sessions
 	maxTokenFile = 20_000
 )
 
@@ -71,16 +77,25 @@ func (s *roles) of(v *visit) *assumed {
 	if r.SessionTags {
 		key += v.x.Caller().Principal.ID()
 	}
+	return s.place(key, v.p.clock())
+}
+
+func (s *roles) place(key string, now time.Time) *assumed {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := s.all[key]
 	if a == nil {
+		if now.Sub(s.swept) > sweepAfter {
+			s.swept = now
+			maps.DeleteFunc(s.all, func(_ string, x *assumed) bool { return now.Sub(x.used) > roleUnused })
+		}
 		if len(s.all) >= maxSessions {
 			clear(s.all)
 		}
 		a = &assumed{}
 		s.all[key] = a
 	}
+	a.used = now
 	return a
 }
 

@@ -24,7 +24,8 @@ import (
 // authority is live.Authority as the gate asks it.
 type authority struct{ live *live.Authority }
 
-func (a authority) Version() (uint64, error) { return a.live.Version() }
+// Version is that of the set in force, which changes with what documents name, too: what is decided is decided anew.
+func (a authority) Version() (uint64, error) { return a.live.Number() }
 
 func (a authority) Rules(p *access.Principal, connection string) (gate.Rules, *access.Connection, error) {
 	r, err := a.live.Rules(p, connection)

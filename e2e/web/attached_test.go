@@ -1,6 +1,7 @@
 package web
 
 import (
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -52,7 +53,11 @@ func TestAttachedDocumentChanges(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		_, err = io.Copy(io.Discard, resp.Body) // its connection is kept
 		_ = resp.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
 		return resp.StatusCode
 	}
 	until := func(path string, open bool) {

@@ -135,7 +135,7 @@ func (g *decider) RefuseText(why error, size int) error {
 	g.action = g.actions.Add(1)
 	e := &g.event
 	*e = access.Event{Kind: access.EventActionRefused, Time: g.clock(), Session: g.caller.Session, Action: g.action,
-		Bytes: int64(size), Effect: access.Deny.String(), Reason: why.Error(), Policy: g.version}
+		Bytes: int64(size), Effect: access.Deny.String(), Reason: why.Error(), Policy: g.revised}
 	return g.barriered(e, why)
 }
 
@@ -155,7 +155,7 @@ func (g *decider) barriered(e *access.Event, why error) error {
 func (g *decider) describe(e *access.Event, kind access.EventKind, h *Handle, params []any, v access.Verdict) {
 	*e = access.Event{Kind: kind, Time: g.clock(), Session: g.caller.Session, Action: g.action,
 		Text: h.recorded, Fingerprint: h.st.Fingerprint, Actions: h.st.Actions,
-		Effect: v.Effect.String(), Because: v.Because, Policy: g.version, Catalogue: h.st.Catalogue}
+		Effect: v.Effect.String(), Because: v.Because, Policy: g.revised, Catalogue: h.st.Catalogue}
 	e.Params = g.recordParams(h, params)
 }
 

@@ -19,7 +19,8 @@ type decider struct {
 
 	conn    *access.Connection
 	rules   Rules
-	version uint64
+	version uint64 // of the policies, as the authority counts
+	revised uint64 // what records name them by
 	masks   access.Masks
 
 	slots     []slot
@@ -45,14 +46,14 @@ func (g *decider) enter(connection string, connect *access.Statement) error {
 	if err != nil {
 		return g.refuseLogin(connection, err)
 	}
-	g.rules, g.conn, g.version, g.masks = rules, conn, version, rules.Masks()
+	g.take(rules, conn, version)
 	v := g.decide(g.Judge(connect), facts{})
 	if v.Effect != access.Allow {
 		return g.refuseLogin(connection, g.denied(v, "connect to "+conn.Name))
 	}
 	seq, err := g.svc.Recorder.Append(&access.Event{Kind: access.EventSessionOpened, Time: g.clock(), Session: g.caller.Session,
 		Principal: g.caller.Principal.ID(), Claims: g.caller.Principal.Claims, Roles: rules.Roles(), Connection: conn.Name,
-		Protocol: g.caller.Protocol, Peer: g.caller.Peer, Policy: version})
+		Protocol: g.caller.Protocol, Peer: g.caller.Peer, Policy: g.revised})
 	if err == nil {
 		err = g.svc.Recorder.Barrier(seq)
 	}
@@ -108,8 +109,16 @@ func (g *decider) Refresh() error {
 	if conn.Address != g.conn.Address || conn.Type != g.conn.Type || conn.Database != g.conn.Database {
 		return fault.Wrap(fault.Unavailable, "gate.Refresh", ErrMoved, "connection %s now points elsewhere: connect again", conn.Name)
 	}
-	g.rules, g.conn, g.version, g.masks = rules, conn, version, rules.Masks()
+	g.take(rules, conn, version)
 	return nil
+}
+
+// take puts policies in the place of those before.
+func (g *decider) take(rules Rules, conn *access.Connection, version uint64) {
+	g.rules, g.conn, g.version, g.revised, g.masks = rules, conn, version, version, rules.Masks()
+	if r, ok := rules.(Revised); ok {
+		g.revised = r.Version()
+	}
 }
 
 // Handle is a judged statement: what can be decided without parameters, time or claims is decided. It belongs to one

@@ -182,3 +182,59 @@ func BenchmarkAsk(b *testing.B) {
 		both(b, l)
 	})
 }
+
+// renumbered is an authority that counts sets of policies by other numbers than their documents' revision.
+type renumbered struct {
+	*desk
+	number uint64
+}
+
+func (c *renumbered) Version() (uint64, error) { return c.number, nil }
+
+func (c *renumbered) Rules(p *access.Principal, name string) (Rules, *access.Connection, error) {
+	r, conn, err := c.desk.Rules(p, name)
+	return revisedRules{r, c.desk.version}, conn, err
+}
+
+type revisedRules struct {
+	Rules
+	revision uint64
+}
+
+func (r revisedRules) Version() uint64 { return r.revision }
+
+// TestRecordsNameTheRevision: what is decided anew is told by the authority's number, where the documents' revision is as it was; records
+// name the revision.
+func TestRecordsNameTheRevision(t *testing.T) {
+	d := newDesk()
+	d.version = 7
+	s, a := d.services(), &renumbered{d, 1}
+	s.Authority = a
+	s.Origins = NewOrigins(s.Clock)
+	v, err := Visited(t.Context(), s, Caller{Session: "s1", Principal: &access.Principal{Issuer: "i", Subject: "s"}, Protocol: "test"}, "db", statement("connect"), testLimits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := v.Exchange(func(error) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Leave()
+	before := x.Connection()
+	if err := x.Refresh(); err != nil || x.Connection() != before {
+		t.Errorf("nothing has changed: %v", err)
+	}
+	a.number++
+	if err := x.Refresh(); err != nil || x.Connection() == before || x.Version() != 2 {
+		t.Errorf("the policies are those before: %v", err)
+	}
+	st := statement("x")
+	if err := x.Refuse(x.Judge(&st), nil, ErrEnded); err == nil {
+		t.Fatal(err)
+	}
+	for _, e := range d.events {
+		if e.Policy != 7 {
+			t.Errorf("%s is of policies %d", e.Kind, e.Policy)
+		}
+	}
+}

@@ -35,6 +35,12 @@ type BodyReader interface {
 	ReadsBody(st *access.Statement) bool
 }
 
+// Revised is what Rules also are where records name policies by another number than the version that an Authority counts.
+type Revised interface {
+	// Version returns the revision of the documents that the rules are of.
+	Version() uint64
+}
+
 // Authority hands out rules. Its Version changes whenever a decision could change.
 type Authority interface {
 	// Version returns the current version; an error (fault.Unavailable) where the policies' lease has run out or the

@@ -58,6 +58,7 @@ type Authority struct {
 // state is what an Authority answers from. A new one is made for every change.
 type state struct {
 	set    *policy.Set // nil before the first one
+	number uint64      // of the set, since the start
 	locked string      // why the gateway is locked; empty where it is not
 }
 
@@ -138,7 +139,7 @@ func (a *Authority) load(ctx context.Context) error {
 	if err != nil {
 		return fault.Wrap(fault.Unavailable, "live.Refresh", err, "the stored documents do not compile")
 	}
-	a.update(func(s *state) { s.set = set })
+	a.update(func(s *state) { s.set, s.number = set, s.number+1 })
 	a.stale = false
 	if a.opts.Compiled != nil {
 		a.opts.Compiled(set)
@@ -170,7 +171,7 @@ func (a *Authority) Unlock() { a.update(func(s *state) { s.locked = "" }) }
 func (a *Authority) Locked() string { return a.state.Load().locked }
 
 // Version returns the version of the policies in force; fault.Unavailable where the lease has run out or the gateway is
-// locked. It is asked before every action: two atomic loads and a look at the clock.
+// locked.
 func (a *Authority) Version() (uint64, error) {
 	set, err := a.Set()
 	if err != nil {
@@ -179,8 +180,26 @@ func (a *Authority) Version() (uint64, error) {
 	return set.Version(), nil
 }
 
+// Number returns which set is in force, counted from the start, with the errors of Version: it changes with every set, also where only
+// what documents name has changed, and no document. It is asked before every action: two atomic loads and a look at the clock.
+func (a *Authority) Number() (uint64, error) {
+	s, err := a.current()
+	if err != nil {
+		return 0, err
+	}
+	return s.number, nil
+}
+
 // Set returns the policies in force, with the same errors as Version.
 func (a *Authority) Set() (*policy.Set, error) {
+	s, err := a.current()
+	if err != nil {
+		return nil, err
+	}
+	return s.set, nil
+}
+
+func (a *Authority) current() (*state, error) {
 	s := a.state.Load()
 	switch {
 	case s.locked != "":
@@ -193,7 +212,7 @@ func (a *Authority) Set() (*policy.Set, error) {
 		e.Hint = "try again shortly; the gateway's log and /readyz say what is wrong"
 		return nil, e
 	}
-	return s.set, nil
+	return s, nil
 }
 
 // Rules returns the rules that bind p on a connection: fault.Denied where no role reaches it, and the errors of Version.

@@ -197,11 +197,12 @@ func TestAttachedDocuments(t *testing.T) {
 		if compiled != 1 {
 			t.Errorf("compiled %d times, and nothing has changed", compiled)
 		}
+		before, _ := a.Number()
 		s.set(func(s *source) { s.changed = true })
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
-		if compiled != 2 {
-			t.Errorf("compiled %d times after a change", compiled)
+		if after, err := a.Number(); compiled != 2 || err != nil || after == before {
+			t.Errorf("compiled %d times after a change; set %d, then %d: %v", compiled, before, after, err)
 		}
 		s.set(func(s *source) { s.changed, s.docs = true, documents("db:Nope") })
 		time.Sleep(11 * time.Second)

@@ -64,6 +64,9 @@ func (v *visit) answer(p gate.Permit) error {
 	if done := v.x.Done(p, out); done != nil {
 		return done
 	}
+	if why != nil && v.endCall(resp, why) {
+		return nil
+	}
 	return v.echo.Error(err)
 }
 
@@ -106,6 +109,7 @@ func (v *visit) pass(p gate.Permit, resp *http.Response) (n, hits int64, err err
 	exchange.Trailers(v.w, resp)
 	exchange.Length(v.w, resp)
 	v.w.WriteHeader(resp.StatusCode)
+	v.headed = true
 	if resp.ContentLength < 0 {
 		_ = v.flow.Flush() // what comes in pieces may take its time
 	}

@@ -232,6 +232,7 @@ func (v *visit) maskedCall(hidden *exchange.Hidden, resp *http.Response) (n, hit
 	}
 	v.w.Header().Del("Grpc-Encoding")
 	v.w.WriteHeader(resp.StatusCode)
+	v.headed = true
 	_ = v.flow.Flush()
 	src := grpc.Change(resp.Body, frames, func(m []byte) ([]byte, error) { return v.call.hider.Hide(m, v.call.method.Output()) })
 	n, err = io.Copy(v.flow.Writer(v.w, true), src)
@@ -305,6 +306,28 @@ func codeOf(err error) int {
 		return callUnavailable
 	}
 	return callInternal
+}
+
+// endCall ends a call whose answer has begun, and may not go on, in gRPC's words. It reports false where that cannot be: the answer is then
+// cut.
+func (v *visit) endCall(resp *http.Response, why error) bool {
+	media, _, err := mediaType(resp.Header.Get("Content-Type"))
+	if v.call == nil || !v.headed || resp.ContentLength >= 0 || err != nil || !isGRPC(media) {
+		return false
+	}
+	say, hint := fault.Say(why)
+	if hint != "" {
+		say += " (" + hint + ")"
+	}
+	h := v.w.Header()
+	for name := range h { // a status of the backend's own may be there already
+		if strings.HasPrefix(name, http.TrailerPrefix) {
+			delete(h, name)
+		}
+	}
+	h[http.TrailerPrefix+"Grpc-Status"] = []string{strconv.Itoa(codeOf(why))}
+	h[http.TrailerPrefix+"Grpc-Message"] = []string{grpc.Escape(say)}
+	return true
 }
 
 // refuseCall says no in gRPC's words: an answer that is nothing but its end.

@@ -41,6 +41,7 @@ type visit struct {
 	waits   bool   // the client waits to be told to go on with its body
 	token   string // minted for the backend
 
+	headed   bool   // the header of a passed answer is written
 	streamed bool   // its body is sent as it comes
 	signed   []byte // the body that is sent, where it was held
 	echo     *exchange.Echo

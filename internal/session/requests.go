@@ -83,7 +83,9 @@ func (q *Requests) Serve(ctx context.Context, conn net.Conn, done func()) {
 	me := &live{end: end, peer: host(conn)}
 	v := &visitor{Conn: conn, q: q, ctx: ctx, me: me, full: q.s.enter(me), over: make(chan struct{}), done: done}
 	q.s.watch(me, q.drain)
+	v.mu.Lock() // it may run at once, in a goroutine of its own
 	v.stop = context.AfterFunc(ctx, v.end)
+	v.mu.Unlock()
 	client, err := q.secure(v)
 	if err != nil || !q.conns.give(client) {
 		_ = v.Close()
@@ -214,13 +216,13 @@ type visitor struct {
 	ctx    context.Context //nolint:containedctx // net/http takes the context of a connection from the connection
 	me     *live
 	full   error       // why no request is served
-	stop   func() bool // of waiting for ctx to end
 	once   sync.Once
 	over   chan struct{}
 	done   func()
 
 	mu     sync.Mutex
-	visits []visited // the last used at the end
+	stop   func() bool // ends the wait for ctx to end
+	visits []visited   // the last used at the end
 }
 
 type visited struct {
@@ -252,7 +254,6 @@ func (v *visitor) Close() error {
 	err := v.Conn.Close()
 	v.once.Do(func() {
 		close(v.over)
-		v.stop()
 		v.gone()
 		v.q.s.leave(v.me)
 		v.me.end(nil)
@@ -338,6 +339,7 @@ func (v *visitor) forget(visit *gate.Visit, why error) {
 func (v *visitor) gone() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.stop()
 	for _, known := range v.visits {
 		known.Close(context.Cause(v.ctx))
 	}

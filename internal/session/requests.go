@@ -215,7 +215,7 @@ type visitor struct {
 	q      *Requests
 	ctx    context.Context //nolint:containedctx // net/http takes the context of a connection from the connection
 	me     *live
-	full   error       // why no request is served
+	full   error // why no request is served
 	once   sync.Once
 	over   chan struct{}
 	done   func()

@@ -13,7 +13,10 @@ import (
 	"gatehouse/internal/fault"
 )
 
-// kindStatus is the one table from kinds of fault to HTTP.
+// kindStatus is the one table from kinds of fault to HTTP, for the API. Refusals to clients of a connection have their own
+// (exchange.Status), which differs where the caller does: here what is malformed was read, as JSON, and means nothing (422), and what is
+// pending is a document in another state than the request assumes (409). There 400 is what HTTP itself says of bytes that cannot be
+// understood, and pending is that the policy does not let the request pass yet (403).
 func kindStatus(k fault.Kind) int {
 	switch k {
 	case fault.Unauthenticated:

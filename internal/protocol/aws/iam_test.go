@@ -191,6 +191,8 @@ func TestImportRefuses(t *testing.T) {
 		"a rule of events":       {denied("arn:aws:events:eu-west-1:123456789012:rule/x"), "would deny nothing"},
 		"any service's resource": {denied("arn:aws:*:*:*:table/x"), "would deny nothing"},
 		"a job of S3":            {denied("arn:aws:s3:eu-west-1:123456789012:job/x"), "would deny nothing"},
+		"tags of what is made":   {one("Allow", "Deny", "s3:GetObject", "ec2:CreateTags", "arn:aws:s3:::reports/*", "*"), "tags what it creates"},
+		"a pattern of tags":      {one("Allow", "Deny", "s3:GetObject", "dynamodb:*Tag*", "arn:aws:s3:::reports/*", "*"), "tags what it creates"},
 		"a key behind aliases":   {denied("arn:aws:kms:eu-west-1:123456789012:key/k"), "alias"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -143,6 +143,7 @@ func (in *importer) statement(st map[string]any) []access.PolicyStatement {
 	slices.Sort(base.Actions)
 	base.Actions = slices.Compact(base.Actions)
 	if effect == access.Deny.String() {
+		in.tagging(in.words(st, "Action"))
 		in.notes = append(in.notes, in.where+"a deny covers what lies below its resources too: of a bucket, its objects")
 	}
 	base.Condition = in.condition(st["Condition"], effect, base.Actions)
@@ -151,6 +152,18 @@ func (in *importer) statement(st map[string]any) []access.PolicyStatement {
 		return nil
 	}
 	return out
+}
+
+// tagging refuses denies of tagging alone. A call that tags what it creates is asked for under both names by IAM, and under its own here.
+func (in *importer) tagging(actions []string) {
+	for _, a := range actions {
+		_, verb, _ := strings.Cut(strings.ToLower(a), ":")
+		reads := slices.ContainsFunc([]string{"untag", "delete", "remove", "get", "list", "describe"}, func(p string) bool { return strings.HasPrefix(verb, p) })
+		if strings.Contains(verb, "tag") && !reads {
+			in.problem("%+q: a call that tags what it creates is judged by its own action here, and such a deny would not hold for it: deny the "+
+				"actions that create, or all of the service", a)
+		}
+	}
 }
 
 // words reads what may be one text or a list of them.

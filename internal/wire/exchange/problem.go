@@ -25,7 +25,9 @@ type Problem struct {
 	Expires  string `json:"expires,omitempty"`
 }
 
-// Status returns the status code for a refusal.
+// Status returns the status code for a refusal, in the words of HTTP as any client of any backend knows them. The API's own table
+// (kindStatus in internal/api) says 422 of what is malformed, since it has read it, and 409 of what is pending, which there is a
+// document's state; here bytes are not understood (400), and what no reviewer has let pass is forbidden until one does (403).
 func Status(err error) int {
 	if errors.Is(err, gate.ErrBudget) {
 		return http.StatusTooManyRequests

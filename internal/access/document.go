@@ -42,7 +42,7 @@ type Connection struct {
 	Description   string      `json:"description,omitempty"`
 	Type          string      `json:"type"`               // a protocol's name
 	Address       string      `json:"address"`            // host:port; for connections of requests a URL such as https://api.example.com/v2
-	Database      string      `json:"database,omitempty"` // the database, vhost or index inside the backend
+	Database      string      `json:"database,omitempty"` // the database or index inside the backend
 	TLS           BackendTLS  `json:"tls,omitzero"`
 	Credential    Credential  `json:"credential"`
 	Guardrails    []string    `json:"guardrails,omitempty"`     // policies that bind everyone
@@ -57,6 +57,8 @@ type Connection struct {
 
 	HTTP *HTTPOptions `json:"http,omitempty"` // connections of type http
 	AWS  *AWSOptions  `json:"aws,omitempty"`  // connections of type aws
+	AMQP *AMQPOptions `json:"amqp,omitempty"` // connections of type amqp
+	NATS *NATSOptions `json:"nats,omitempty"` // connections of type nats
 
 	// Operations is a digest of the actions that the attached document added when policies were compiled; "" where none. It is no part
 	// of the document: whoever reads requests by an attached document compares it with that of what they read.
@@ -105,6 +107,19 @@ type AWSRole struct {
 	Duration    Duration `json:"duration,omitempty"`     // of the session; default 1h
 	TokenFile   string   `json:"token_file,omitempty"`   // a web identity token: the role is assumed with it, and `credential: {}` is enough
 	STS         string   `json:"sts,omitempty"`          // the URL of STS, in place of the region's own
+}
+
+// AMQPOptions is what a connection to an AMQP broker says besides its address.
+type AMQPOptions struct {
+	VirtualHost string   `json:"virtual_host,omitempty"` // the broker's; default /
+	MaxBody     int      `json:"max_body,omitempty"`     // bytes of a message's body that are held to be judged; default 1 MiB. What is larger is unknown to conditions, and refused where it needs an approval
+	Heartbeat   Duration `json:"heartbeat,omitempty"`    // asked of the broker, and offered to clients, 1s to 10m; default 60s
+}
+
+// NATSOptions is what a connection to a NATS server says besides its address.
+type NATSOptions struct {
+	MaxBody  int  `json:"max_body,omitempty"`  // bytes of a message's body that are held to be judged; default 1 MiB. What is larger is unknown to conditions, and refused where it needs an approval
+	TLSFirst bool `json:"tls_first,omitempty"` // speak TLS with the server from the first byte on, before it says anything
 }
 
 // BackendPool is how sessions share the backends of a connection.
@@ -199,6 +214,7 @@ type PolicyStatement struct {
 	Lookups     *LookupBudget `json:"lookups,omitempty"`      // mask with allow_lookup: how many, for each principal and field; default 100 per 1h
 
 	Beyond *ResultBudget `json:"beyond,omitempty"` // deny: only what goes beyond this many rows or bytes, for each principal
+	Record *RecordWith   `json:"record,omitempty"` // allow: how messages are recorded; default {above: 100, messages: 1000, within: 1s}
 }
 
 // ResultBudget lets results through until this much of them has left.
@@ -256,6 +272,32 @@ func (w *MaskWith) UnmarshalJSON(b []byte) error {
 	}
 	w.Partial, w.Truncate = o.Partial, o.Truncate
 	return nil
+}
+
+// RecordWith is how messages are recorded, in a document: the word each, or an object.
+type RecordWith struct {
+	Word     string   `json:"-"`
+	Above    *int     `json:"above,omitempty"`    // messages in a second from which on they are recorded in windows; default 100; 0 means all
+	Messages int      `json:"messages,omitempty"` // that one window holds at most; default 1000
+	Within   Duration `json:"within,omitempty"`   // after which a window ends, 100ms to 10s; default 1s
+}
+
+// MarshalJSON implements json.Marshaler.
+func (w RecordWith) MarshalJSON() ([]byte, error) {
+	if w.Word != "" {
+		return json.Marshal(w.Word)
+	}
+	type object RecordWith
+	return json.Marshal(object(w))
+}
+
+// UnmarshalJSON implements json.Unmarshaler. Unknown keys are for the schema to refuse, before this is called.
+func (w *RecordWith) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		return json.Unmarshal(b, &w.Word)
+	}
+	type object RecordWith
+	return json.Unmarshal(b, (*object)(w))
 }
 
 // Issuer is a trusted minter of tokens.

@@ -7,6 +7,7 @@ type Action struct {
 	Name     string   `json:"name"`             // protocol:Verb, such as the protocol's Select
 	Resource string   `json:"resource"`         // what it touches, as Resource builds it
 	Fields   []string `json:"fields,omitempty"` // the fields of Resource that it reads or writes, as resources; empty where not known or not applicable
+	Wild     bool     `json:"wild,omitempty"`   // Resource stands for a set: in it * is any run of characters without a dot or a slash, ** any run at all (WildSegment)
 }
 
 // Span is a half-open byte range [Start, End) of a text.
@@ -57,4 +58,22 @@ type Sent struct {
 	Query       map[string]any // by name: a string, or a list of strings where it stands more than once
 	Headers     map[string]any // by name in lower case, as Query
 	Body        func() any     // the body as ReadJSON has it; it gives nil where it is none, or too large. It is called where a condition reads it
+
+	Message *Message // what conditions read as message.…; nil where it is no message of a queue
+}
+
+// Message is what conditions can read of a message that is published or delivered. What is nil is unknown.
+type Message struct {
+	Exchange        string // "" is unknown: the default exchange has a name of its own here, as in resources
+	RoutingKey      string // known where Exchange is
+	Queue           string // that it is delivered from, or published to without an exchange between; "" is unknown
+	Subject         string // "" is unknown
+	ReplyTo         string // "" where it has none
+	ContentType     string // without parameters, in lower case; "" where it has none
+	ContentEncoding string // in lower case; "" where it has none
+	Size            *int64 // bytes of the body
+	Redelivered     *bool
+	Headers         map[string]any // by name as sent: text, numbers, truth, lists and maps of such; a list where a name stands more than once
+	Properties      map[string]any // by name as the protocol has it
+	Body            func() any     // the body as ReadJSON has it; it gives nil where it is none, or not held. It is called where a condition reads it
 }

@@ -40,6 +40,29 @@ type Verdict struct {
 	Masks    Masks         // nil where no mask binds this principal here
 	Results  []ResultLimit // bounds on what its results may hold, where Effect is Allow or Approve
 	Approval Terms         // how to ask, where Effect is Approve
+	Record   Recording     // how messages are recorded, where Effect is Allow or Approve
+}
+
+// Recording says how the messages of one kind are recorded: each by itself, or, where they are many, in windows. The zero value
+// means the defaults.
+type Recording struct {
+	Each     bool          // each by itself, however many
+	Above    int           // messages in a second from which on there are windows
+	Messages int           // that one window holds at most; 0 only in the zero value
+	Within   time.Duration // after which a window ends
+}
+
+// DefaultRecording is what the zero Recording means.
+func DefaultRecording() Recording {
+	return Recording{Above: 100, Messages: 1000, Within: time.Second}
+}
+
+// Settled is r, or the defaults where it is the zero value.
+func (r Recording) Settled() Recording {
+	if r == (Recording{}) {
+		return DefaultRecording()
+	}
+	return r
 }
 
 // Terms are what the approve statements that apply ask for, merged to the strictest.

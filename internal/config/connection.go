@@ -28,6 +28,9 @@ func wrongConnection(c *access.Connection) []wrong {
 	if c.AWS != nil {
 		all = append(all, wrongAWS(c.AWS)...)
 	}
+	if c.AMQP != nil {
+		all = append(all, within("amqp.heartbeat", c.AMQP.Heartbeat, time.Second, 10*time.Minute)...)
+	}
 	return all
 }
 

@@ -155,6 +155,9 @@ func requestRules(words func(...string) func(*schema), each func(func(*schema)) 
 		"Injection.TokenURL": pattern(urlPattern), "Injection.Scopes": each(filled), "Injection.Algorithm": words("sha256", "sha384", "sha512"),
 		"Injection.Encoding": words("hex", "base64"), "Injection.Template": filled, "Injection.TimeName": pattern(tokenPattern),
 
+		"AMQPOptions.VirtualHost": filled, "AMQPOptions.MaxBody": from(1, 1<<26), "NATSOptions.MaxBody": from(1, 1<<26),
+		"RecordWith.Above": from(0, 100_000), "RecordWith.Messages": from(1, 100_000),
+
 		"AWSOptions.Account": pattern(`^[0-9]{12}$`), "AWSOptions.Region": pattern(regionPattern), "AWSOptions.Regions": each(pattern(regionPattern[:1] + `(\*|` + regionPattern[1:len(regionPattern)-1] + `)$`)),
 		"AWSOptions.Partition": words(strings.Fields("aws aws-cn aws-us-gov")...), "AWSOptions.Presigned": words("refuse", "allow"),
 		"AWSOptions.Unsigned": words("allow", "refuse"), "AWSOptions.Models": filled,
@@ -239,6 +242,8 @@ func (g *generator) value(typ reflect.Type) *schema {
 		return &schema{Type: "string", Pattern: sizePattern}
 	case reflect.TypeFor[*access.MaskWith]():
 		return g.maskWith()
+	case reflect.TypeFor[*access.RecordWith]():
+		return &schema{OneOf: []*schema{{Type: "string", Enum: []string{"each"}}, g.object(typ.Elem())}}
 	}
 	switch typ.Kind() {
 	case reflect.Pointer:

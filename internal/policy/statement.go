@@ -105,6 +105,7 @@ func (s *statementChecker) checkKeys() {
 		{"in", st.In != "", []string{effectMask}},
 		{"beyond", st.Beyond != nil, []string{effectDeny}},
 		{"allow_lookup", st.AllowLookup, []string{effectMask}},
+		{"record", st.Record != nil, []string{effectAllow}},
 		{"lookups", st.Lookups != nil, []string{effectMask}},
 	} {
 		if k.present && !slices.Contains(k.effects, st.Effect) {

@@ -10,6 +10,8 @@ postgresql postgresql-client
 pgbouncer
 python3-psycopg2 python3-sqlalchemy python3-django
 python3-boto3
+rabbitmq-server nats-server
+python3-pika amqp-tools
 strace
 nodejs
 curl
@@ -19,6 +21,7 @@ git make ca-certificates
 # pgbouncer: what `make bench` compares with                 python3-psycopg2: a driver from another ecosystem
 # python3-sqlalchemy, python3-django: two frameworks that read a database's models
 # python3-boto3: a client of AWS APIs
+# rabbitmq-server, nats-server: the real brokers, never those that already run; python3-pika, amqp-tools: clients of AMQP
 # nodejs: the audit log's second verifier is not Go; any Node on the PATH will do for it (scripts/cloud.sh wants 20)
 # curl: a client of HTTP, in the tests and the demo
 # strace: failing system calls in the crash tests            git, make, ca-certificates: what a minimal image lacks

@@ -2,21 +2,16 @@ package pgtest
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	_ "embed"
-	"encoding/pem"
 	"fmt"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"gatehouse/e2e/authority"
 )
 
 // hba lets each user in by exactly one method, so that a test knows which one it exercised.
@@ -94,22 +89,15 @@ func run(ctx context.Context, dsn string, texts ...string) error {
 	return conn.Close(ctx)
 }
 
-// authority signs certificates for one server's life.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
 func (s *Server) writeCertificates(who owner) error {
-	ca, root, err := newAuthority()
+	ca, root, err := authority.New()
 	if err != nil {
 		return err
 	}
 	if err := os.WriteFile(s.CAFile, root, 0o644); err != nil {
 		return err
 	}
-	cert, key, err := ca.issue(&x509.Certificate{Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
+	cert, key, err := ca.Issue(authority.Server())
 	if err != nil {
 		return err
 	}
@@ -119,7 +107,7 @@ func (s *Server) writeCertificates(who owner) error {
 	if err := who.write(filepath.Join(s.serverDir(), "server.key"), key); err != nil {
 		return err
 	}
-	cert, key, err = ca.issue(&x509.Certificate{Subject: pkix.Name{CommonName: CertUser},
+	cert, key, err = ca.Issue(&x509.Certificate{Subject: pkix.Name{CommonName: CertUser},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
 	if err != nil {
 		return err
@@ -130,44 +118,4 @@ func (s *Server) writeCertificates(who owner) error {
 		return err
 	}
 	return me.write(keyFile, key)
-}
-
-func newAuthority() (*authority, []byte, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, nil, err
-	}
-	t := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "gatehouse test authority"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true,
-		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-	der, err := x509.CreateCertificate(rand.Reader, t, t, key.Public(), key)
-	if err != nil {
-		return nil, nil, err
-	}
-	return &authority{t, key}, encode("CERTIFICATE", der), nil
-}
-
-// issue signs t for a new key and returns both as PEM.
-func (a *authority) issue(t *x509.Certificate) (cert, key []byte, err error) {
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, nil, err
-	}
-	if t.SerialNumber, err = rand.Int(rand.Reader, big.NewInt(1<<62)); err != nil {
-		return nil, nil, err
-	}
-	t.NotBefore, t.NotAfter, t.KeyUsage = a.cert.NotBefore, a.cert.NotAfter, x509.KeyUsageDigitalSignature
-	der, err := x509.CreateCertificate(rand.Reader, t, a.cert, k.Public(), a.key)
-	if err != nil {
-		return nil, nil, err
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(k)
-	if err != nil {
-		return nil, nil, err
-	}
-	return encode("CERTIFICATE", der), encode("PRIVATE KEY", pkcs8), nil
-}
-
-func encode(kind string, der []byte) []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
 }

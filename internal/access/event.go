@@ -71,10 +71,10 @@ type Event struct {
 	Approval    string  // the approval's id
 
 	Status  Status
-	Rows    int64
+	Rows    int64         // of a result; of a window, its messages
 	Bytes   int64         // to the client, in this action's answer; where there is a Digest, of the data
 	Masked  int64         // cells hidden
-	Digest  string        // of the data that the client sent for it: SHA-256 in hex, or a keyed token of that
+	Digest  string        // of the data that the client sent for it, or of the message: SHA-256 in hex; of a window, the root of the Merkle tree over those of its messages; or a keyed token of that
 	Code    string        // the backend's error code
 	Backend time.Duration // time at the backend
 	Result  *Result
@@ -82,6 +82,12 @@ type Event struct {
 	Ref    string            // the reference that a refused client was given
 	Reason string            // exact reason, for the auditor and the log; never a token or credential
 	Detail map[string]string // administrator events: what changed
+}
+
+// Window is how many messages an intent may cover, and for how long.
+type Window struct {
+	Messages int           `json:"messages"`
+	Within   time.Duration `json:"within"`
 }
 
 // Result is the beginning of a result as the client received it: masked.

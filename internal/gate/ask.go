@@ -30,7 +30,12 @@ type Request struct {
 	// Locks returns what an open transaction has locked, in words for a reviewer. It is called only where one is to wait.
 	Locks func(ctx context.Context) string
 	// Sent is what a request or a message says of itself, for conditions; nil in protocols of statements.
-	Sent *access.Sent
+	Sent    *access.Sent
+	Message bool // it is one message of many: policy says whether it is recorded by itself or in a window (see Duplex)
+	Arrives bool // the judged bytes are the backend's: From and To are offsets of its stream
+	Agreed  bool // what a reviewer agreed to covers it, such as the deliveries of a subscription
+	// Shown returns what a reviewer is shown of a message, in place of Params. It is only called where one is needed.
+	Shown func() []any
 	// Return says that the client does not wait on its connection: an approval is filed for it to come back with, and Ask
 	// returns an *Awaiting.
 	Return *Return
@@ -42,25 +47,12 @@ type Request struct {
 // Ask decides on h, waits for a reviewer where policy says so, and puts the intent on record: the one way to a Permit.
 // The record is in the log's buffer; Flush waits for it.
 func (g *decider) Ask(ctx context.Context, h *Handle, r Request) (Permit, error) {
-	if err := g.Refresh(); err != nil {
+	v, err := g.weigh(h, r)
+	if err != nil {
 		return Permit{}, err
-	}
-	g.update(h)
-	if len(h.looked) > 0 && !r.Prepare && h.oracle == "" && !(h.static && h.verdict.Effect == access.Deny) {
-		if err := g.lookUp(h); err != nil {
-			return Permit{}, g.refused(h, r.Params, access.Verdict{Effect: access.Deny}, err)
-		}
-	}
-	v := g.decide(h, facts{r.Params, r.Sent, g.estimating(h, r)})
-	if h.steered(v) {
-		return Permit{}, g.refused(h, r.Params, access.Verdict{}, oracle(h.oracle))
-	}
-	if v.Effect == access.Approve && r.Prepare {
-		v.Effect = access.Allow // nothing runs yet: whoever runs it is asked
 	}
 	approval := ""
 	if v.Effect == access.Approve {
-		var err error
 		if approval, v, err = g.hold(ctx, h, r, v); err != nil {
 			return Permit{}, err
 		}
@@ -72,6 +64,27 @@ func (g *decider) Ask(ctx context.Context, h *Handle, r Request) (Permit, error)
 		return Permit{}, g.refuse(h, r, v)
 	}
 	return g.intend(h, r, v, approval)
+}
+
+// weigh decides on h as policies and budgets are at this moment. An error is a refusal that is on record.
+func (g *decider) weigh(h *Handle, r Request) (access.Verdict, error) {
+	if err := g.Refresh(); err != nil {
+		return access.Verdict{}, err
+	}
+	g.update(h)
+	if len(h.looked) > 0 && !r.Prepare && h.oracle == "" && !(h.static && h.verdict.Effect == access.Deny) {
+		if err := g.lookUp(h); err != nil {
+			return access.Verdict{}, g.refused(h, r.Params, access.Verdict{Effect: access.Deny}, err)
+		}
+	}
+	v := g.decide(h, facts{r.Params, r.Sent, g.estimating(h, r)})
+	if h.steered(v) {
+		return access.Verdict{}, g.refused(h, r.Params, access.Verdict{}, oracle(h.oracle))
+	}
+	if v.Effect == access.Approve && (r.Prepare || r.Agreed) {
+		v.Effect = access.Allow // nothing runs yet, and whoever runs it is asked; or it was agreed to
+	}
+	return v, nil
 }
 
 // steered reports whether a masked field steers a statement that policy would otherwise let through.

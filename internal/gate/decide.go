@@ -24,6 +24,7 @@ type decider struct {
 	masks   access.Masks
 
 	slots     []slot
+	vacant    []uint32       // free slots, of which the last is the next to be taken
 	actions   *atomic.Uint64 // how many the session has asked for: they are numbered from 1
 	action    uint64         // the number of the one that is asked for
 	event     access.Event   // reused: the recorder keeps no reference
@@ -34,6 +35,21 @@ type decider struct {
 
 func newDecider(s *Services, c Caller, l Limits) decider {
 	return decider{svc: s, caller: c, limits: l, clock: s.Clock, ownID: access.GatewayPrincipal().ID(), actions: new(atomic.Uint64)}
+}
+
+// fork returns a decider of the same session with a table of its own.
+func (g *decider) fork() decider {
+	return decider{svc: g.svc, caller: g.caller, limits: g.limits, clock: g.clock, ownID: g.ownID, conn: g.conn, rules: g.rules,
+		version: g.version, revised: g.revised, masks: g.masks, actions: g.actions}
+}
+
+// cancelAll gives every permit that has no outcome one.
+func (g *decider) cancelAll() {
+	for i := range g.slots {
+		if g.slots[i].stage != free {
+			_ = g.Done(Permit{uint32(i), g.slots[i].gen}, Outcome{Status: access.StatusCancelled}) // #nosec G115 -- bounded by Limits.Actions
+		}
+	}
 }
 
 // enter asks whether the caller may connect, and puts the answer on record.
@@ -132,6 +148,7 @@ type Handle struct {
 	tokens   bool   // it touches a masked field
 	oracle   string // a masked field that steers what the statement does; empty where there is none
 	looked   []looked
+	window   *window // of messages, that takes more; nil where there is none
 }
 
 // Statement returns what was judged.

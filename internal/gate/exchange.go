@@ -58,7 +58,7 @@ func (v *Visit) Exchange(end context.CancelCauseFunc) (*Exchange, error) {
 		return x, nil
 	}
 	x := &Exchange{decider: v.first, visit: v, end: end}
-	x.slots = nil
+	x.slots, x.vacant = nil, nil
 	return x, nil
 }
 
@@ -99,11 +99,7 @@ type Exchange struct {
 
 // Leave gives the gate back. An action without an outcome is cancelled.
 func (x *Exchange) Leave() {
-	for i := range x.slots {
-		if x.slots[i].stage != free {
-			_ = x.Done(Permit{uint32(i), x.slots[i].gen}, Outcome{Status: access.StatusCancelled}) // #nosec G115 -- bounded by Limits.Actions
-		}
-	}
+	x.cancelAll()
 	x.untie()
 	x.judged, x.permit, x.sent, x.failed, x.end = nil, Permit{}, nil, nil, nil
 	v := x.visit

@@ -22,6 +22,8 @@ type Gate struct {
 	ending sync.Mutex // guards closed: an Interrupt comes before the end, or not at all
 	closed bool
 	beside atomic.Uint64 // messages to the backend beside the session
+
+	settleAll func() // of a Duplex: what it holds beside the table; nil elsewhere
 }
 
 // Open asks whether the caller may connect, and puts the answer on record: a session that may not is refused here, before
@@ -108,11 +110,10 @@ func (g *Gate) Close(farewell []byte, why error) {
 	g.ending.Lock()
 	g.closed = true
 	g.ending.Unlock()
-	for i := range g.slots {
-		if g.slots[i].stage != free {
-			_ = g.Done(Permit{uint32(i), g.slots[i].gen}, Outcome{Status: access.StatusCancelled})
-		}
+	if g.settleAll != nil {
+		g.settleAll()
 	}
+	g.cancelAll()
 	e := &access.Event{Kind: access.EventSessionClosed, Time: g.clock(), Session: g.caller.Session}
 	if why != nil {
 		e.Reason = why.Error()

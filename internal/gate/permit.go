@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"encoding/hex"
 	"time"
 
 	"gatehouse/internal/access"
@@ -42,6 +43,7 @@ type slot struct {
 	estimate *int64  // the rows that were estimated, where the decision read them
 	meters   []meter // the budgets that its results count against
 	approved bool    // a reviewer's approval was spent on it
+	leaf     leaf    // of a message that is complete
 }
 
 // Rewrite names a rendering that is sent in place of the judged bytes. The list is closed: each has its own test in the
@@ -53,6 +55,8 @@ const (
 	RewriteOwn    Rewrite = iota + 1 // a statement of the gateway's own list
 	RewriteReject                    // a fixed text that the backend itself rejects, in place of what was refused
 	RewriteName                      // the judged message with the backend's name of a statement: StageRenamed renders it
+	RewriteMask                      // the judged message without the values that policy hides from the backend
+	RewriteFrames                    // the judged message in frames of the size that the backend takes
 )
 
 // vacancy finds a free slot. It is looked for before an intent is recorded: an intent that gets no permit would never have
@@ -61,20 +65,20 @@ func (g *decider) vacancy() (int, error) {
 	if g.failed != nil {
 		return 0, g.failed
 	}
-	for i := range g.slots {
-		if g.slots[i].stage == free {
-			return i, nil
-		}
+	if n := len(g.vacant); n > 0 {
+		return int(g.vacant[n-1]), nil
 	}
 	if len(g.slots) >= g.limits.Actions {
 		return 0, fault.New(fault.Unavailable, "gate.Ask", "too many statements are in flight in this session: wait for answers before sending more")
 	}
 	g.slots = append(g.slots, slot{})
+	g.vacant = append(g.vacant, uint32(len(g.slots)-1)) // #nosec G115 -- bounded by Limits.Actions
 	return len(g.slots) - 1, nil
 }
 
 // mint takes slot i for an intent that is on record under seq.
 func (g *decider) mint(i int, seq uint64, from, to int64, masked bool) Permit {
+	g.vacant = g.vacant[:len(g.vacant)-1] // i is its last: vacancy said so
 	s := &g.slots[i]
 	gen := s.gen + 1
 	*s = slot{gen: gen, stage: minted, masked: masked, action: g.action, seq: seq, from: from, to: to}
@@ -117,6 +121,9 @@ func (g *decider) Done(p Permit, o Outcome) error {
 	e := &g.event
 	*e = access.Event{Kind: access.EventActionEnded, Session: g.caller.Session, Action: s.action,
 		Status: o.Status, Rows: o.Rows, Bytes: o.Bytes, Masked: o.Masked, Code: o.Code, Result: o.Result}
+	if s.leaf.whole {
+		o.Digest, o.Bytes = hex.EncodeToString(s.leaf.sum[:]), s.leaf.size
+	}
 	if o.Digest != "" {
 		e.Digest = g.recordDigest(s.handle, o.Digest)
 	}
@@ -129,6 +136,7 @@ func (g *decider) Done(p Permit, o Outcome) error {
 	}
 	e.Time = now
 	*s = slot{gen: s.gen} // what it held of parameters goes too
+	g.vacant = append(g.vacant, p.slot)
 	_, err := g.svc.Recorder.Append(e)
 	return err
 }

@@ -151,7 +151,9 @@ func BenchmarkAsk(b *testing.B) {
 		g, ask := asking(b, &still{})
 		b.ReportAllocs()
 		for b.Loop() {
-			g.slots[ask().slot].stage = free
+			p := ask()
+			g.slots[p.slot].stage = free
+			g.vacant = append(g.vacant, p.slot)
 		}
 	})
 	both := func(b *testing.B, r Recorder) {

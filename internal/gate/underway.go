@@ -36,7 +36,7 @@ func (x *Exchange) Watch(p Permit, u *Underway, same func(access.Masks) bool) {
 		return
 	}
 	estimate := s.estimate
-	u.d = decider{svc: x.svc, caller: x.caller, limits: x.limits, clock: x.clock, ownID: x.ownID, conn: x.conn, rules: x.rules, version: x.version, revised: x.revised, masks: x.masks}
+	u.d = x.fork()
 	u.st, u.agreed, u.masks = s.handle.st, s.approved, same
 	u.facts = facts{s.params, s.given, func() *int64 { return estimate }}
 	u.version.Store(s.version)

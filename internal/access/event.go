@@ -69,6 +69,7 @@ type Event struct {
 	Catalogue   string  // the version of the backend's objects it was understood by
 	Phase       string  // PhasePrepare where the action was only prepared, not run
 	Approval    string  // the approval's id
+	Window      *Window // of an intent that covers more than one message; nil elsewhere
 
 	Status  Status
 	Rows    int64         // of a result; of a window, its messages

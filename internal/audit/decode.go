@@ -83,6 +83,7 @@ type recorded struct {
 	Policy      uint64           `json:"policy"`
 	Catalogue   text             `json:"catalogue"`
 	Phase       text             `json:"phase"`
+	Window      *recordedWindow  `json:"window"`
 	Approval    text             `json:"approval"`
 	Status      text             `json:"status"`
 	Rows        int64            `json:"rows"`
@@ -95,6 +96,11 @@ type recorded struct {
 	Ref         text             `json:"ref"`
 	Reason      text             `json:"reason"`
 	Detail      map[string]text  `json:"detail"`
+}
+
+type recordedWindow struct {
+	Messages int   `json:"messages"`
+	WithinNs int64 `json:"within_ns"`
 }
 
 // decodeEvent reads a payload back into the event it was made from.
@@ -120,6 +126,9 @@ func decodeEvent(payload []byte) (access.Event, error) {
 	}
 	for _, a := range r.Actions {
 		e.Actions = append(e.Actions, access.Action{Name: string(a.Name), Resource: string(a.Resource), Fields: plain(a.Fields)})
+	}
+	if w := r.Window; w != nil {
+		e.Window = &access.Window{Messages: w.Messages, Within: time.Duration(w.WithinNs)}
 	}
 	e.Result = result(r.Result)
 	if r.Detail != nil {

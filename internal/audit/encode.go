@@ -80,6 +80,11 @@ func appendDecision(b []byte, e *access.Event) []byte {
 	b = appendUint(b, "policy", e.Policy)
 	b = appendText(b, "catalogue", e.Catalogue)
 	b = appendText(b, "phase", e.Phase)
+	if e.Window != nil {
+		b = append(appendKey(b, "window"), '{')
+		b = appendInt(b, "messages", int64(e.Window.Messages))
+		b = append(appendInt(b, "within_ns", int64(e.Window.Within)), '}')
+	}
 	return appendText(b, "approval", e.Approval)
 }
 

@@ -135,8 +135,9 @@ func (g *decider) estimating(h *Handle, r Request) func() *int64 {
 	if !r.Prepare || len(h.looked) == 0 || r.Estimate == nil {
 		return r.Estimate
 	}
+	estimate := r.Estimate // all of r would be on the heap
 	return func() *int64 {
-		n := r.Estimate()
+		n := estimate()
 		if n != nil && g.lookUp(h) != nil {
 			return nil
 		}

@@ -148,7 +148,7 @@ type Handle struct {
 	tokens   bool   // it touches a masked field
 	oracle   string // a masked field that steers what the statement does; empty where there is none
 	looked   []looked
-	window   *window // of messages, that takes more; nil where there is none
+	window   *flood // of messages, that takes more; nil where there is none
 }
 
 // Statement returns what was judged.

@@ -20,23 +20,23 @@ import (
 // time, after the records of the intents among it (docs/adr/0025-duplex-sessions.md).
 type Duplex struct {
 	*Gate
-	mu      sync.Mutex
-	up      outlet // to the backend
-	down    outlet // to the client
-	passed  int64  // up to this offset of the client's stream bytes have left, or were dropped: none leaves twice
-	windows windows
-	tick    *time.Timer // ends windows; nil while none is open
-	held    map[*Held]struct{}
-	kept    int // bytes of what is held
-	beside  sync.WaitGroup
-	over    bool
-	end     context.CancelCauseFunc
+	mu     sync.Mutex
+	up     outlet // to the backend
+	down   outlet // to the client
+	passed int64  // up to this offset of the client's stream bytes have left, or were dropped: none leaves twice
+	floods floods
+	tick   *time.Timer // ends windows; nil while none is open
+	held   map[*Hold]struct{}
+	kept   int // bytes of what is held
+	beside sync.WaitGroup
+	over   bool
+	end    context.CancelCauseFunc
 }
 
 // Duplex makes the session one whose sides speak at any time, with a backend of its own. It is called once.
 func (g *Gate) Duplex(b *Backend) *Duplex {
 	g.Attach(b)
-	d := &Duplex{Gate: g, held: map[*Held]struct{}{}}
+	d := &Duplex{Gate: g, held: map[*Hold]struct{}{}}
 	d.up = outlet{d: d, backend: true, write: func(out []byte) error {
 		if err := b.send(out); err != nil {
 			return fault.Wrap(fault.Backend, "gate.Flush", err, "the backend closed the connection")
@@ -153,8 +153,8 @@ func (b *Reader) listen(ctx context.Context, n int) error {
 type Pass struct {
 	of       *decider
 	p        Permit
-	w        *window
-	held     *Held
+	w        *flood
+	held     *Hold
 	from, to int64
 	masked   bool
 	arrives  bool
@@ -166,7 +166,7 @@ func (p Pass) Zero() bool { return p.of == nil }
 // Masked reports whether p's bytes must be rebuilt before the client is shown them.
 func (p Pass) Masked() bool { return p.masked }
 
-// Ask decides on h. It never waits: where a reviewer has to answer first, the error is a *Held. An error otherwise is the
+// Ask decides on h. It never waits: where a reviewer has to answer first, the error is a *Hold. An error otherwise is the
 // refusal, which is on record.
 func (d *Duplex) Ask(_ context.Context, h *Handle, r Request) (Pass, error) {
 	v, err := d.weigh(h, r)
@@ -192,14 +192,14 @@ func (d *Duplex) Ask(_ context.Context, h *Handle, r Request) (Pass, error) {
 }
 
 // inWindow returns the window that records a message; nil where it is recorded by itself. What counts against a budget is.
-func (d *Duplex) inWindow(h *Handle, r Request, v access.Verdict, masked bool) (*window, error) {
-	rec := recording(v.Record)
-	flood := d.windows.rate.flood(d.clock(), rec.Above)
+func (d *Duplex) inWindow(h *Handle, r Request, v access.Verdict, masked bool) (*flood, error) {
+	rec := v.Record.Settled()
+	flood := d.floods.rate.beyond(d.clock(), rec.Above)
 	full := len(d.vacant) == 0 && len(d.slots) >= d.limits.Actions // what has no outcome yet takes places
 	if (rec.Each || !flood) && !full || r.Rows && len(v.Results) > 0 {
 		return nil, nil
 	}
-	w, err := d.pass(&d.windows, h, v, rec, masked)
+	w, err := d.pass(&d.floods, h, v, rec, masked)
 	if err == nil && d.tick == nil {
 		d.tick = time.AfterFunc(rec.Within, d.endWindows)
 	}
@@ -211,10 +211,10 @@ func (d *Duplex) endWindows() {
 	d.Lock()
 	defer d.Unlock()
 	now, next := d.clock(), time.Duration(0)
-	open := append([]*window(nil), d.windows.open...)
+	open := append([]*flood(nil), d.floods.open...)
 	for _, w := range open {
 		if left := w.ends.Sub(now); left <= 0 {
-			d.closeWindow(&d.windows, w)
+			d.closeWindow(&d.floods, w)
 		} else if next == 0 || left < next {
 			next = left
 		}
@@ -249,7 +249,7 @@ func (d *Duplex) Done(p Pass, o Outcome) error {
 	case p.of == nil:
 		return errPermit("gate.Done: not a permit")
 	case p.w != nil:
-		d.settle(&d.windows, p.w, o)
+		d.settle(&d.floods, p.w, o)
 		return d.failed
 	}
 	if p.held != nil {
@@ -447,12 +447,12 @@ func (d *Duplex) settleAll() {
 	for h := range d.held {
 		h.own.cancelAll()
 	}
-	for len(d.windows.open) > 0 {
-		d.closeWindow(&d.windows, d.windows.open[0])
+	for len(d.floods.open) > 0 {
+		d.closeWindow(&d.floods, d.floods.open[0])
 	}
-	for w := range d.windows.due {
+	for w := range d.floods.due {
 		for w.settled < w.taken {
-			d.settle(&d.windows, w, Outcome{Status: access.StatusCancelled})
+			d.settle(&d.floods, w, Outcome{Status: access.StatusCancelled})
 		}
 	}
 }

@@ -17,27 +17,8 @@ import (
 // Merkle tree over their digests (RFC 6962, section 2.1: leaf i is the SHA-256 of message i), so that whoever has the
 // messages can prove that it was these, in this order, and no others.
 
-// What holds where no policy says otherwise.
-const (
-	defaultAbove    = 100 // messages of a session and second that are recorded one by one
-	defaultMessages = 1000
-	defaultWithin   = time.Second
-	mostWindows     = 256 // open in a session at once
-)
-
-// recording is how messages are recorded under a verdict.
-func recording(r access.Recording) access.Recording {
-	if r == (access.Recording{}) {
-		r.Above = defaultAbove
-	}
-	if r.Messages <= 0 {
-		r.Messages = defaultMessages
-	}
-	if r.Within <= 0 {
-		r.Within = defaultWithin
-	}
-	return r
-}
+// mostFloods is how many windows may be open in a session at once.
+const mostFloods = 256
 
 // leaf is the digest of one message.
 type leaf struct {
@@ -46,8 +27,8 @@ type leaf struct {
 	whole bool // the message is complete
 }
 
-// window is a number of messages under one intent.
-type window struct {
+// flood is a number of messages under one intent.
+type flood struct {
 	h       *Handle
 	because access.Because
 	version uint64
@@ -70,7 +51,7 @@ type window struct {
 }
 
 // full reports whether w takes no more messages.
-func (w *window) full(now time.Time) bool {
+func (w *flood) full(now time.Time) bool {
 	return w.closed || w.taken >= w.most || !now.Before(w.ends)
 }
 
@@ -80,8 +61,8 @@ type rate struct {
 	n      int
 }
 
-// flood counts a message, and reports whether it is beyond what is recorded one by one.
-func (r *rate) flood(now time.Time, above int) bool {
+// beyond counts a message, and reports whether it is beyond what is recorded one by one.
+func (r *rate) beyond(now time.Time, above int) bool {
 	if s := now.Unix(); s != r.second {
 		r.second, r.n = s, 0
 	}
@@ -89,15 +70,15 @@ func (r *rate) flood(now time.Time, above int) bool {
 	return r.n > above
 }
 
-// windows are those of a session that are not over.
-type windows struct {
-	open []*window
-	due  map[*window]struct{} // closed, with messages that have no outcome yet
+// floods are those of a session that are not over.
+type floods struct {
+	open []*flood
+	due  map[*flood]struct{} // closed, with messages that have no outcome yet
 	rate rate
 }
 
 // pass returns the window of h that takes another message under v, or opens one.
-func (g *decider) pass(ws *windows, h *Handle, v access.Verdict, rec access.Recording, masked bool) (*window, error) {
+func (g *decider) pass(ws *floods, h *Handle, v access.Verdict, rec access.Recording, masked bool) (*flood, error) {
 	now := g.clock()
 	if w := h.window; w != nil && w.version == g.version && w.because == v.Because && w.masked == masked && !w.full(now) {
 		w.taken++
@@ -106,7 +87,7 @@ func (g *decider) pass(ws *windows, h *Handle, v access.Verdict, rec access.Reco
 	if h.window != nil {
 		g.closeWindow(ws, h.window)
 	}
-	if len(ws.open) >= mostWindows {
+	if len(ws.open) >= mostFloods {
 		g.closeWindow(ws, ws.open[0])
 	}
 	g.action = g.actions.Add(1)
@@ -117,7 +98,7 @@ func (g *decider) pass(ws *windows, h *Handle, v access.Verdict, rec access.Reco
 	if err != nil {
 		return nil, err
 	}
-	w := &window{h: h, because: v.Because, version: g.version, masked: masked, action: g.action, seq: seq, began: now,
+	w := &flood{h: h, because: v.Because, version: g.version, masked: masked, action: g.action, seq: seq, began: now,
 		ends: now.Add(rec.Within), most: rec.Messages, taken: 1, status: access.StatusOK}
 	h.window = w
 	ws.open = append(ws.open, w)
@@ -125,7 +106,7 @@ func (g *decider) pass(ws *windows, h *Handle, v access.Verdict, rec access.Reco
 }
 
 // closeWindow lets no more messages into w. Its outcome is recorded once all that it let in have theirs.
-func (g *decider) closeWindow(ws *windows, w *window) {
+func (g *decider) closeWindow(ws *floods, w *flood) {
 	w.closed = true
 	if w.h.window == w {
 		w.h.window = nil
@@ -138,7 +119,7 @@ func (g *decider) closeWindow(ws *windows, w *window) {
 	}
 	if w.settled < w.taken {
 		if ws.due == nil {
-			ws.due = map[*window]struct{}{}
+			ws.due = map[*flood]struct{}{}
 		}
 		ws.due[w] = struct{}{}
 		return
@@ -147,7 +128,7 @@ func (g *decider) closeWindow(ws *windows, w *window) {
 }
 
 // settle takes the outcome of one message of w.
-func (g *decider) settle(ws *windows, w *window, o Outcome) {
+func (g *decider) settle(ws *floods, w *flood, o Outcome) {
 	w.settled++
 	w.hidden += o.Masked
 	if o.Status != access.StatusOK {
@@ -170,7 +151,7 @@ func (g *decider) settle(ws *windows, w *window, o Outcome) {
 }
 
 // endWindow records the outcome of a window that is closed and whose messages all have theirs.
-func (g *decider) endWindow(w *window) {
+func (g *decider) endWindow(w *flood) {
 	root := w.tree.root()
 	e := &g.event
 	*e = access.Event{Kind: access.EventActionEnded, Session: g.caller.Session, Action: w.action, Time: g.clock(), Status: w.status,
@@ -182,7 +163,7 @@ func (g *decider) endWindow(w *window) {
 }
 
 // code says how many messages had which outcome, where not all were well.
-func (w *window) code() string {
+func (w *flood) code() string {
 	var parts []string
 	for what, n := range w.failed {
 		parts = append(parts, strconv.Itoa(n)+" "+what)

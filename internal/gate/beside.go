@@ -7,9 +7,9 @@ import (
 	"gatehouse/internal/fault"
 )
 
-// Held is what waits for a reviewer beside its session: the bytes that were judged, and a gate of its own to ask again. Ask
+// Hold is what waits for a reviewer beside its session: the bytes that were judged, and a gate of its own to ask again. Ask
 // returns it as an error; its words are those of a refusal, for a protocol in which it cannot wait.
-type Held struct {
+type Hold struct {
 	d     *Duplex
 	own   decider
 	h     *Handle
@@ -19,17 +19,17 @@ type Held struct {
 }
 
 // Error implements error.
-func (h *Held) Error() string { return "gate.Duplex: an approval is needed, and was not waited for" }
+func (h *Hold) Error() string { return "gate.Duplex: an approval is needed, and was not waited for" }
 
 // Unwrap returns the words for the client.
-func (h *Held) Unwrap() error {
+func (h *Hold) Unwrap() error {
 	return &fault.Error{Op: "gate.Duplex", Kind: fault.Pending, Say: "this needs an approval, which cannot be waited for here"}
 }
 
 // Size is how many bytes are held.
-func (h *Held) Size() int { return len(h.bytes) }
+func (h *Hold) Size() int { return len(h.bytes) }
 
-// setAside copies what was judged, so that the session can go on. It returns a *Held, or the refusal.
+// setAside copies what was judged, so that the session can go on. It returns a *Hold, or the refusal.
 func (d *Duplex) setAside(h *Handle, r Request, v access.Verdict) error {
 	var judged []byte
 	if !r.Arrives {
@@ -43,7 +43,7 @@ func (d *Duplex) setAside(h *Handle, r Request, v access.Verdict) error {
 	if d.kept+len(judged) > d.limits.Staged || len(d.held) >= d.limits.Actions {
 		return d.refused(h, r.Params, v, errHeld)
 	}
-	held := &Held{d: d, own: d.fork(), r: r, v: v, bytes: append([]byte(nil), judged...)}
+	held := &Hold{d: d, own: d.fork(), r: r, v: v, bytes: append([]byte(nil), judged...)}
 	if r.Message {
 		held.r.Exact = held.bytes
 	}
@@ -71,7 +71,7 @@ var errHeld = &fault.Error{Op: "gate.Duplex", Kind: fault.Unavailable, Say: "too
 
 // Await waits for the reviewers beside the session, and then calls then with the lock held: with the pass of what may leave, or
 // the refusal, which is on record. What then stages is sent. The wait ends with ctx, whose cause is the reason.
-func (d *Duplex) Await(ctx context.Context, h *Held, then func(Pass, error)) {
+func (d *Duplex) Await(ctx context.Context, h *Hold, then func(Pass, error)) {
 	d.beside.Go(func() {
 		pass, err := h.wait(ctx)
 		d.Lock()
@@ -86,7 +86,7 @@ func (d *Duplex) Await(ctx context.Context, h *Held, then func(Pass, error)) {
 }
 
 // wait is Ask from where it stopped.
-func (h *Held) wait(ctx context.Context) (Pass, error) {
+func (h *Hold) wait(ctx context.Context) (Pass, error) {
 	own := &h.own
 	approval, v, err := own.hold(ctx, h.h, h.r, h.v)
 	if err != nil {
@@ -106,7 +106,7 @@ func (h *Held) wait(ctx context.Context) (Pass, error) {
 }
 
 // release forgets what was held.
-func (d *Duplex) release(h *Held) {
+func (d *Duplex) release(h *Hold) {
 	if _, ok := d.held[h]; ok {
 		delete(d.held, h)
 		d.kept -= len(h.bytes)

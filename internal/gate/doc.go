@@ -10,7 +10,10 @@
 // Budgets are counted here (budget.go), and an open transaction does not wait for a reviewer (within.go):
 // docs/adr/0012-budgets-and-waits.md.
 //
-// One Gate serves one session and belongs to one goroutine; only its end is guarded by a lock. What it needs from the rest
+// A session whose two sides speak at any time is a Duplex (duplex.go, outlet.go): one lock guards it, floods of messages are
+// recorded by windows (flood.go), and what needs a reviewer waits beside it (beside.go): docs/adr/0025-duplex-sessions.md.
+//
+// Elsewhere one Gate serves one session and belongs to one goroutine; only its end is guarded by a lock. What it needs from the rest
 // (policy, audit log, approvals, vault) it asks through the small interfaces of services.go.
 //
 // wiretest runs the tests that break each of these claims against every protocol; TestMutants names the test that turns

@@ -295,13 +295,13 @@ func (p Pass) handle() *Handle {
 	return nil // what a reviewer agreed to was decided again when the wait ended
 }
 
-// Stage takes the judged bytes of p, once.
+// Stage takes the judged bytes of p, once. Those of the client's buffer are staged by the goroutine that reads the client.
 func (d *Duplex) Stage(p Pass) error {
-	bytes := d.client.span(p.from, p.to)
+	var bytes []byte
 	if p.held != nil {
 		bytes = p.held.bytes
-	} else if p.from < d.passed {
-		bytes = nil
+	} else if p.from >= d.passed {
+		bytes = d.client.span(p.from, p.to)
 	}
 	if bytes == nil {
 		return errPermit("gate.Stage: the judged bytes are no longer held")

@@ -452,8 +452,23 @@ var table = []mutant{
 	},
 	{
 		check: "mask: what is called a picture begins as one", file: "internal/wire/exchange/kind.go",
-		find: "len(begins) > 0 && !begun(begins, class)", replace: "len(begins) > 0 && false",
+		find: "len(begins) > 0 && !body.Begun(begins, class)", replace: "len(begins) > 0 && false",
 		pkg: "./e2e/web", test: "TestOddAnswers",
+	},
+	{
+		check: "messages: what is called a text is UTF-8", file: "internal/wire/message/hidden.go",
+		find: "kind != body.JSON && !utf8.Valid(b)", replace: "false",
+		pkg: "./internal/wire/message", test: "TestUnreadable",
+	},
+	{
+		check: "messages: what has no type is text in every byte", file: "internal/wire/message/hidden.go",
+		find: "|| bytes.ContainsFunc(b, unprintable)", replace: "|| false && bytes.ContainsFunc(b, unprintable)",
+		pkg: "./internal/wire/message", test: "TestUnreadable",
+	},
+	{
+		check: "messages: headers that tell what is hidden in a body", file: "internal/wire/message/field.go",
+		find: "return h.Bodies() && body.Tells(name)", replace: "return false && body.Tells(name)",
+		pkg: "./internal/wire/message", test: "TestBeside",
 	},
 	{
 		check: "mask: digests behind a body are dropped", file: "internal/protocol/http/answer.go",

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"html"
+	"sync"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/mask"
@@ -23,13 +24,14 @@ const (
 	maxDepth    = 512 // of nesting: readers give up at some depth, in several ways
 )
 
-// Rules is what must be hidden inside documents, compiled. It is immutable, and safe for concurrent use.
+// Rules is what must be hidden inside documents, compiled. It does not change, and is safe for concurrent use.
 type Rules struct {
 	whole  *access.Mask
 	paths  *Paths        // nil where there are none
 	scan   *mask.Scanner // nil where there are no detectors
 	key    *mask.Key
 	domain string
+	spares sync.Pool // of *Masker, for whole documents of JSON
 }
 
 // Compile makes Rules of masks; those of headers are left to the caller. The domain is that of tokens: the connection's name.

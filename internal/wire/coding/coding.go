@@ -44,9 +44,11 @@ type Limits struct {
 
 const freeOfRatio = 1 << 20
 
-// Coder decodes bodies, and keeps what that takes for the next one. Its zero value is ready, and safe for concurrent use.
+// Coder decodes bodies and codes them again, and keeps what that takes for the next one. Its zero value is ready, and safe for concurrent use.
 type Coder struct {
 	gunzip, unbrotli, unzstd sync.Pool // *gzip.Reader, *brotli.Reader, *zstd.Decoder
+
+	gzip, deflate, zlib, brotli, zstd sync.Pool // their writers
 }
 
 // parse returns the codings of a header in the order in which they were put on, without identity.
@@ -197,7 +199,7 @@ func (l *layer) begin() (io.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	if head[0]&15 == 8 && head[0]>>4 <= 7 && (int(head[0])<<8|int(head[1]))%31 == 0 {
+	if zlibbed(head) {
 		return zlib.NewReader(l.src)
 	}
 	return flate.NewReader(l.src), nil

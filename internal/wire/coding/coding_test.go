@@ -246,3 +246,31 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// TestEncode: what is coded again is what it was, in the same codings, and behind what was there.
+func TestEncode(t *testing.T) {
+	var c coding.Coder
+	for range 2 { // the second time with what was kept of the first
+		for _, name := range append(codings(), "", "identity", "x-gzip", "gzip, br", "deflate, zstd") {
+			for _, plain := range []string{"", "x", strings.Repeat(fox, 4000)} {
+				out, err := c.Encode([]byte("before"), name, []byte(plain), nil)
+				if err != nil || !bytes.HasPrefix(out, []byte("before")) {
+					t.Fatalf("%s: %.20q, %v", name, out, err)
+				}
+				if got, err := decode(&c, name, bytes.NewReader(out[6:]), coding.Limits{}); err != nil || string(got) != plain {
+					t.Errorf("%s: %d bytes became %d, %v", name, len(plain), len(got), err)
+				}
+			}
+		}
+	}
+	for _, name := range []string{"deflate", " DEFLATE"} { // each frame stays what it was
+		like := raw(t, others[name])
+		out, err := c.Encode(nil, "deflate", []byte(fox), like)
+		if err != nil || out[0] == 0x78 != (like[0] == 0x78) {
+			t.Errorf("%q: % x, %v", name, out[:2], err)
+		}
+	}
+	if _, err := c.Encode(nil, "compress", nil, nil); !errors.Is(err, coding.ErrUnknown) {
+		t.Errorf("an unknown coding: %v", err)
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
@@ -17,75 +16,35 @@ import (
 
 // Hidden is what must be hidden in messages of one resource, compiled. It is immutable. nil hides nothing.
 type Hidden struct {
-	rules   *body.Rules
-	headers []access.HeaderMask
-	scan    *mask.Scanner // nil where no detector is asked for
-	masks   access.DocumentMasks
-	key     *mask.Key
-	domain  string
-	coder   *coding.Coder
+	rules  *body.Rules
+	header *body.Header
+	masks  access.DocumentMasks
+	coder  *coding.Coder
 }
 
 // Compiled keeps what masks compile to. It is safe for concurrent use.
 type Compiled struct {
 	key   *mask.Key
 	coder *coding.Coder
-	mu    sync.Mutex
-	all   map[identity]*Hidden
-}
-
-// identity tells one set of masks from another: what policy hands out is immutable, and made anew when it changes.
-type identity struct {
-	domain  string
-	whole   *access.Mask
-	paths   *access.PathMask
-	headers *access.HeaderMask
-	detect  *access.Detection
-	n       [3]int
+	store body.Store[Hidden]
 }
 
 // NewCompiled returns an empty store. The key is that of tokens.
-func NewCompiled(key *mask.Key) *Compiled {
-	return &Compiled{key: key, coder: new(coding.Coder), all: map[identity]*Hidden{}}
-}
-
-// maxCompiled bounds what is kept; beyond it everything is forgotten and made anew.
-const maxCompiled = 1024
+func NewCompiled(key *mask.Key) *Compiled { return &Compiled{key: key, coder: new(coding.Coder)} }
 
 // Of compiles the masks of a resource of a connection; nil where there are none.
 func (c *Compiled) Of(d access.DocumentMasks, connection string) (*Hidden, error) {
-	if d.None() {
-		return nil, nil
-	}
-	id := identity{domain: connection, whole: d.Whole, paths: first(d.Paths), headers: first(d.Headers), detect: first(d.Detect),
-		n: [3]int{len(d.Paths), len(d.Headers), len(d.Detect)}}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if h, ok := c.all[id]; ok {
-		return h, nil
-	}
-	h := &Hidden{headers: d.Headers, masks: d, key: c.key, domain: connection, coder: c.coder}
-	var err error
-	if h.rules, err = body.Compile(d, c.key, connection); err != nil {
-		return nil, err
-	}
-	if len(d.Detect) > 0 {
-		if h.scan, err = mask.NewScanner(d.Detect, c.key); err != nil {
+	return c.store.Of(d, connection, func() (*Hidden, error) {
+		rules, err := body.Compile(d, c.key, connection)
+		if err != nil {
 			return nil, err
 		}
-	}
-	if len(c.all) >= maxCompiled {
-		clear(c.all)
-	}
-	c.all[id] = h
-	return h, nil
-}
-
-func first[T any](list []T) *T {
-	if len(list) == 0 {
-		return nil
-	}
-	return &list[0]
+		header, err := body.CompileHeader(d, c.key, connection)
+		if err != nil {
+			return nil, err
+		}
+		return &Hidden{rules: rules, header: header, masks: d, coder: c.coder}, nil
+	})
 }
 
 // Documents reports whether something is hidden inside of bodies.
@@ -177,10 +136,10 @@ const maxRatio = 1000
 
 // masker returns what hides values in a document of a type; nil where it is of a class that no detector looks into.
 func (h *Hidden) masker(contentType string) (m *body.Masker, class string, err error) {
-	kind, class, err := kindOf(contentType, h.rules.Paths())
+	kind, class, why := body.KindOf(contentType, h.rules.Paths())
 	switch {
-	case err != nil:
-		return nil, "", err
+	case why != "":
+		return nil, "", unreadable(why)
 	case class != "" && !h.rules.Paths() && h.masks.Whole == nil:
 		return nil, class, nil
 	case class != "":

@@ -11,24 +11,12 @@ func (h *Hidden) Message(dst, text []byte) (out []byte, hits int64, err error) {
 	if !h.Documents() {
 		return append(dst, text...), 0, nil
 	}
-	out, hits, err = h.whole(body.JSON, dst, text)
+	out, hits, err = h.rules.Document(dst, text, body.JSON)
 	if err == nil {
 		return out, hits, nil
 	}
 	if h.rules.Paths() {
 		return dst, 0, fault.Wrap(fault.Denied, "exchange.Message", err, "permission denied: messages are masked here, and this one is not JSON that can be read in one way only")
 	}
-	return h.whole(body.Text, dst, text)
-}
-
-func (h *Hidden) whole(kind body.Kind, dst, text []byte) ([]byte, int64, error) {
-	m, err := h.rules.New(kind, body.Options{Held: len(text) + 1})
-	if err != nil {
-		return dst, 0, err
-	}
-	out, err := m.Write(dst, text)
-	if err == nil {
-		out, err = m.Close(out)
-	}
-	return out, m.Hits(), err
+	return h.rules.Document(dst, text, body.Text)
 }

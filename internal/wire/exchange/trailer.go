@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"gatehouse/internal/mask/body"
 )
 
 // Trailers are fields that come after a body (RFC 9110, section 6.5). They are passed both ways, but for those that would change
@@ -34,10 +36,10 @@ func trails(name string) bool {
 // Trailing returns the trailers of a request as they are sent on, and its body: they are filled at the body's end. Only what the
 // client announced is sent, and of that only what tells of the body (a digest, a signature): conditions have read headers, and servers that
 // merge the two would read there what nobody has judged.
-func Trailing(r *http.Request, body io.ReadCloser) (http.Header, io.ReadCloser) {
+func Trailing(r *http.Request, src io.ReadCloser) (http.Header, io.ReadCloser) {
 	var out http.Header
 	for name := range r.Trailer {
-		if trails(name) && tells(name) {
+		if trails(name) && body.Tells(name) {
 			if out == nil {
 				out = http.Header{}
 			}
@@ -45,9 +47,9 @@ func Trailing(r *http.Request, body io.ReadCloser) (http.Header, io.ReadCloser) 
 		}
 	}
 	if out == nil {
-		return nil, body
+		return nil, src
 	}
-	return out, &trailing{body, r, out}
+	return out, &trailing{src, r, out}
 }
 
 type trailing struct {

@@ -80,7 +80,8 @@ type Masks interface {
 	Fields() bool
 	// Detect returns the masks by detector of what a principal is shown; empty where there are none.
 	Detect() []Detection
-	// Document returns what must be hidden inside the documents of a resource, on the way that is asked for.
+	// Document returns what must be hidden inside the documents of a resource, on the way that is asked for. Of a set (Action.Wild) it
+	// is all that must be hidden of any resource in it.
 	Document(resource string, way Way) DocumentMasks
 }
 

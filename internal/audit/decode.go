@@ -48,6 +48,7 @@ type recordedAction struct {
 	Name     text   `json:"name"`
 	Resource text   `json:"resource"`
 	Fields   []text `json:"fields"`
+	Wild     bool   `json:"wild"`
 }
 
 type recordedResult struct {
@@ -125,7 +126,7 @@ func decodeEvent(payload []byte) (access.Event, error) {
 		e.Claims, _ = numbers(r.Claims).(map[string]any)
 	}
 	for _, a := range r.Actions {
-		e.Actions = append(e.Actions, access.Action{Name: string(a.Name), Resource: string(a.Resource), Fields: plain(a.Fields)})
+		e.Actions = append(e.Actions, access.Action{Name: string(a.Name), Resource: string(a.Resource), Fields: plain(a.Fields), Wild: a.Wild})
 	}
 	if w := r.Window; w != nil {
 		e.Window = &access.Window{Messages: w.Messages, Within: time.Duration(w.WithinNs)}

@@ -63,7 +63,11 @@ func appendDecision(b []byte, e *access.Event) []byte {
 			b = append(appendComma(b), '{')
 			b = appendString(appendKey(b, "name"), a.Name)
 			b = appendString(appendKey(b, "resource"), a.Resource)
-			b = append(appendTexts(b, "fields", a.Fields), '}')
+			b = appendTexts(b, "fields", a.Fields)
+			if a.Wild {
+				b = append(appendKey(b, "wild"), "true"...)
+			}
+			b = append(b, '}')
 		}
 		b = append(b, ']')
 	}

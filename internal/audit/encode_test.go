@@ -58,7 +58,7 @@ func anyEvent() *rapid.Generator[access.Event] {
 			Detail: rapid.MapOfN(validString(), anyString(), 0, 3).Draw(t, "detail"),
 		}
 		for range rapid.IntRange(0, 2).Draw(t, "actions") {
-			e.Actions = append(e.Actions, access.Action{Name: str("name"), Resource: str("resource"), Fields: strs("fields")})
+			e.Actions = append(e.Actions, access.Action{Name: str("name"), Resource: str("resource"), Fields: strs("fields"), Wild: rapid.Bool().Draw(t, "wild")})
 		}
 		if rapid.Bool().Draw(t, "result") {
 			cell := rapid.Ptr(anyString(), true)

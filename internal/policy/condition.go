@@ -28,8 +28,8 @@ const (
 	readsParams                      // params
 	readsTime                        // now
 	readsEstimated                   // action.estimated_rows
-	readsRequest                     // request, but for its body
-	readsBody                        // request.body
+	readsRequest                     // request and message, but for their bodies
+	readsBody                        // request.body, message.body
 )
 
 const (
@@ -69,6 +69,18 @@ func variables() []variable {
 		{"request.query", cel.MapType(cel.StringType, cel.DynType), readsRequest},
 		{"request.headers", cel.MapType(cel.StringType, cel.DynType), readsRequest},
 		{"request.body", cel.DynType, readsBody},
+		{"message.exchange", cel.StringType, readsRequest},
+		{"message.routing_key", cel.StringType, readsRequest},
+		{"message.queue", cel.StringType, readsRequest},
+		{"message.subject", cel.StringType, readsRequest},
+		{"message.reply_to", cel.StringType, readsRequest},
+		{"message.content_type", cel.StringType, readsRequest},
+		{"message.content_encoding", cel.StringType, readsRequest},
+		{"message.size", cel.IntType, readsRequest},
+		{"message.redelivered", cel.BoolType, readsRequest},
+		{"message.headers", cel.MapType(cel.StringType, cel.DynType), readsRequest},
+		{"message.properties", cel.MapType(cel.StringType, cel.DynType), readsRequest},
+		{"message.body", cel.DynType, readsBody},
 	}
 }
 

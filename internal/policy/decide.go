@@ -15,8 +15,8 @@ const (
 	NeedsEstimated Needs = 1 << iota // a condition that matters reads action.estimated_rows
 	NeedsParams                      // a condition that matters reads params
 	NeedsTime                        // a condition that matters reads now
-	NeedsRequest                     // a condition that matters reads request, but for its body
-	NeedsBody                        // a condition that matters reads request.body
+	NeedsRequest                     // a condition that matters reads request or message, but for its body
+	NeedsBody                        // a condition that matters reads request.body or message.body
 )
 
 // Decide returns the verdict on st for the input of this moment. The principal and connection are those that the Rules
@@ -105,6 +105,9 @@ func (r *Rules) decide(f *facts) (access.Verdict, reads) {
 		terms.into(&v)
 	}
 	open |= r.limit(f, &v)
+	if len(r.records) > 0 {
+		open |= r.recording(f, &v)
+	}
 	return v, open
 }
 

@@ -30,6 +30,11 @@
 // (docs/adr/0015-attached-documents.md). A resource pattern that begins as the resources of a type do, such as "arn:", is about
 // every connection of that type.
 //
+// An action may stand for a set of resources (access.Action.Wild), as a subscription with wildcards does: an allow has to cover all
+// of it by one pattern, and the others bind where they meet any of it (docs/adr/0023-sets-of-resources.md; TestRapidSets).
+//
+// Allow statements may say how messages are recorded; those that apply merge to the strictest.
+//
 // A condition that fails or reads what is not known counts as true for deny, approve and mask, and as false for allow.
 //
 // TestRapidReference compares all of this with a naive implementation on random documents; TestRapidDenyNeverAllows,

@@ -19,6 +19,7 @@ type Explanation struct {
 	Because    access.Because      `json:"because"`
 	Message    string              `json:"message,omitempty"`
 	Approval   *access.Terms       `json:"approval,omitempty"`
+	Record     string              `json:"record,omitempty"` // how messages are recorded, in words, where a statement says so
 	Actions    []ExplainedAction   `json:"actions"`
 	Masks      []ExplainedMask     `json:"masks,omitempty"`     // of the fields that the statement touches
 	Detect     []ExplainedDetector `json:"detect,omitempty"`    // on every value
@@ -78,6 +79,9 @@ func (r *Rules) Explain(st *access.Statement, in *access.Input) Explanation {
 	}
 	if v.Effect == access.Approve {
 		e.Approval = &v.Approval
+	}
+	if v.Effect != access.Deny {
+		e.Record = sayRecording(v.Record)
 	}
 	for i := range st.Actions {
 		f.action = &st.Actions[i]
@@ -270,6 +274,9 @@ func (e Explanation) String() string {
 	}
 	if e.Approval != nil {
 		fmt.Fprintf(&b, "approval    %s\n", sayTerms(e.Approval))
+	}
+	if e.Record != "" {
+		fmt.Fprintf(&b, "recorded    %s\n", e.Record)
 	}
 	fmt.Fprintf(&b, "principal   %s\nroles       %s\nconnection  %s (policy version %d)\n", e.Principal,
 		strings.Join(e.Roles, ", "), e.Connection, e.Version)

@@ -26,7 +26,7 @@ type facts struct {
 	statement *access.Statement
 	action    *access.Action
 	input     *access.Input
-	body      any // what input.Request.Body gave
+	body      any // what the body of input.Request, or of its message, gave
 	asked     bool
 }
 
@@ -58,9 +58,9 @@ func (c *condition) why(f *facts) string {
 	case c.reads&readsEstimated != 0 && f.input.Estimated == nil:
 		return "action.estimated_rows is not known"
 	case c.reads&(readsRequest|readsBody) != 0 && sent == nil:
-		return "nothing is known of the request"
+		return "there is no request or message here, or nothing is known of it"
 	case c.reads&readsBody != 0 && f.asked && f.body == nil:
-		return "request.body is not known (there is none, it is too large, or it cannot be read as one document)"
+		return "the body is not known (there is none, it is too large, or it cannot be read as one document)"
 	}
 	return "it fails (something that is missing or of another type, or its cost limit)"
 }
@@ -82,11 +82,10 @@ func (f *facts) ResolveName(name string) (any, bool) {
 		return f.input.Params, true
 	case f.input != nil && name == "now":
 		return types.Timestamp{Time: f.input.Now}, true
-	case strings.HasPrefix(name, "request."):
-		if f.input == nil || f.input.Request == nil {
-			return nil, false
-		}
+	case f.input != nil && f.input.Request != nil && strings.HasPrefix(name, "request."):
 		return f.resolveRequest(f.input.Request, name)
+	case f.input != nil && f.input.Request != nil && strings.HasPrefix(name, "message."):
+		return f.resolveMessage(f.input.Request.Message, name)
 	}
 	return f.resolveCaller(name)
 }
@@ -134,8 +133,12 @@ func (f *facts) resolveAction(name string) (any, bool) {
 	return nil, false
 }
 
-// resolveRequest reads what a request says. What the protocol left out is not known; no request is without a method or a path.
+// resolveRequest reads what a request says. What the protocol left out is not known; no request is without a method or a path, and
+// no message is a request.
 func (f *facts) resolveRequest(r *access.Sent, name string) (any, bool) {
+	if r.Message != nil {
+		return nil, false
+	}
 	switch name {
 	case "request.method":
 		return types.String(r.Method), r.Method != ""
@@ -155,18 +158,54 @@ func (f *facts) resolveRequest(r *access.Sent, name string) (any, bool) {
 	case "request.headers":
 		return r.Headers, r.Headers != nil
 	case "request.body":
-		return f.readBody(r)
+		return f.readBody(r.Body)
+	}
+	return nil, false
+}
+
+// resolveMessage reads what a message says. What the protocol left out is not known.
+func (f *facts) resolveMessage(m *access.Message, name string) (any, bool) {
+	if m == nil {
+		return nil, false
+	}
+	switch name {
+	case "message.exchange":
+		return types.String(m.Exchange), m.Exchange != ""
+	case "message.routing_key":
+		return types.String(m.RoutingKey), m.Exchange != ""
+	case "message.queue":
+		return types.String(m.Queue), m.Queue != ""
+	case "message.subject":
+		return types.String(m.Subject), m.Subject != ""
+	case "message.reply_to":
+		return types.String(m.ReplyTo), true
+	case "message.content_type":
+		return types.String(m.ContentType), true
+	case "message.content_encoding":
+		return types.String(m.ContentEncoding), true
+	case "message.headers":
+		return m.Headers, m.Headers != nil
+	case "message.properties":
+		return m.Properties, m.Properties != nil
+	case "message.body":
+		return f.readBody(m.Body)
+	}
+	switch {
+	case name == "message.size" && m.Size != nil:
+		return types.Int(*m.Size), true
+	case name == "message.redelivered" && m.Redelivered != nil:
+		return types.Bool(*m.Redelivered), true
 	}
 	return nil, false
 }
 
 // readBody asks for the body once in a decision, however many conditions read it: reading it is work that a client can make
 // large.
-func (f *facts) readBody(r *access.Sent) (any, bool) {
+func (f *facts) readBody(read func() any) (any, bool) {
 	if !f.asked {
 		f.asked = true
-		if r.Body != nil {
-			f.body = r.Body()
+		if read != nil {
+			f.body = read()
 		}
 	}
 	return f.body, f.body != nil

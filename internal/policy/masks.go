@@ -14,6 +14,7 @@ type maskSet struct {
 	fields    []*bound           // by resource, as a whole
 	detect    []access.Detection // by entity, one each: of what a principal is shown
 	documents []*documentMask
+	sets      bool // an asterisk in a resource makes it a set
 	remember  documentMemory
 }
 
@@ -25,11 +26,13 @@ type documentMask struct {
 	hides     access.DocumentMasks
 }
 
-func newMaskSet(masks []*bound) *maskSet {
+// newMaskSet puts masks together. sets says that the connection's protocol writes every asterisk of a name encoded, as
+// access.SegmentResource does: then a resource with one is a set (access.Action.Wild).
+func newMaskSet(masks []*bound, sets bool) *maskSet {
 	if len(masks) == 0 {
 		return nil
 	}
-	s := &maskSet{}
+	s := &maskSet{sets: sets}
 	for _, b := range masks {
 		d := b.documentMask()
 		s.documents = append(s.documents, d)
@@ -88,6 +91,10 @@ func coversAny(patterns []pattern, resource string) bool {
 	return slices.ContainsFunc(patterns, func(p pattern) bool { return p.covers(resource) })
 }
 
+func meetsAny(patterns []pattern, set string) bool {
+	return slices.ContainsFunc(patterns, func(p pattern) bool { return p.meets(set) })
+}
+
 // Fields implements access.Masks.
 func (s *maskSet) Fields() bool { return len(s.fields) > 0 }
 
@@ -95,16 +102,20 @@ func (s *maskSet) Fields() bool { return len(s.fields) > 0 }
 // telling what a value belongs to.
 func (s *maskSet) Detect() []access.Detection { return s.detect }
 
-// Document implements access.Masks. The slices of equal answers are the same ones, as a rule: what is compiled from them can
+// Document implements access.Masks. Of a set of resources it returns what must be hidden of any of them. The slices of equal answers are the same ones, as a rule: what is compiled from them can
 // be kept by their address.
 func (s *maskSet) Document(resource string, way access.Way) access.DocumentMasks {
 	if int(way) >= len(ways{}) {
 		way = access.ToClient
 	}
+	binds := coversAny
+	if s.sets && strings.IndexByte(resource, '*') >= 0 {
+		binds = meetsAny
+	}
 	var room [32]byte
 	key, last := append(room[:0], byte(way)), (*documentMask)(nil)
 	for i, d := range s.documents {
-		if d.ways[way] && (d.all || coversAny(d.resources, resource)) {
+		if d.ways[way] && (d.all || binds(d.resources, resource)) {
 			key, last = append(key, byte(i), byte(i>>8), byte(i>>16)), d
 		}
 	}

@@ -195,9 +195,9 @@ func TestNeedsOfRequests(t *testing.T) {
 func TestExplainUnknownRequests(t *testing.T) {
 	r := mustRules(t, world([]*access.Policy{pol("app", allow("db:*", "*"), when(deny("db:*", "*"), `request.body.amount > 1000`))}, nil))
 	for want, in := range map[string]*access.Input{
-		"nothing is known of the request": input(),
-		"request.body is not known":       without(post(refund), func(s *access.Sent) { s.Body = nil }),
-		"it fails":                        post(`{"amount": "canary"}`),
+		"there is no request or message here": input(),
+		"the body is not known":               without(post(refund), func(s *access.Sent) { s.Body = nil }),
+		"it fails":                            post(`{"amount": "canary"}`),
 	} {
 		if e := r.Explain(stmt(act("db:Select", customers)), in).String(); !strings.Contains(e, want) || strings.Contains(e, "canary") {
 			t.Errorf("no %q in\n%s", want, e)

@@ -21,6 +21,7 @@ type Rules struct {
 	allow      []*bound
 	approve    []*bound
 	beyond     []*bound // denies that let results through up to a limit
+	records    []*bound // those of allow that say how messages are recorded
 	masks      *maskSet // nil where nothing is masked
 	all        []*bound // every statement of the roles and guardrails, for Explain
 }
@@ -133,13 +134,16 @@ func (r *Rules) sort() {
 			r.deny = append(r.deny, b)
 		case effectAllow:
 			r.allow = append(r.allow, b)
+			if b.record != (access.Recording{}) {
+				r.records = append(r.records, b)
+			}
 		case effectApprove:
 			r.approve = append(r.approve, b)
 		case effectMask:
 			masks = append(masks, b)
 		}
 	}
-	r.masks = newMaskSet(masks)
+	r.masks = newMaskSet(masks, len(r.connection.kind.rootless) == 0)
 }
 
 // applies says what a condition's value means for the statement's effect: what is not known tightens.
@@ -183,14 +187,14 @@ func (b *bound) touches(number int, a *access.Action) bool {
 		return b.allows(a)
 	}
 	for _, p := range b.resources {
-		if p.covers(a.Resource) || slices.ContainsFunc(a.Fields, p.covers) {
+		if p.bears(a) || slices.ContainsFunc(a.Fields, p.covers) {
 			return true
 		}
 	}
 	return false
 }
 
-// allows reports whether a pattern matches the resource, or patterns match every field that the action names.
+// allows reports whether a pattern matches the resource (all of it, where it is a set), or patterns match every field that the action names.
 func (b *bound) allows(a *access.Action) bool {
 	for _, p := range b.resources {
 		if p.match(a.Resource) {

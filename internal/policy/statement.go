@@ -29,6 +29,10 @@ const (
 	defaultWindow  = time.Hour
 	shortestWindow = time.Second
 	longestWindow  = 720 * time.Hour
+
+	mostMessages   = 100_000 // in a second, or in one window
+	shortestRecord = 100 * time.Millisecond
+	longestRecord  = 10 * time.Second
 )
 
 // rule is a compiled statement.
@@ -48,6 +52,7 @@ type rule struct {
 	headers   []access.HeaderMask // as paths
 	ways      ways
 	beyond    *access.ResultLimit // nil where a deny denies outright
+	record    access.Recording    // zero where an allow does not say
 }
 
 // statementChecker compiles one statement of a policy.
@@ -81,6 +86,8 @@ func (c *compiler) compileStatement(doc *access.Policy, i int) *rule {
 		s.compileMask()
 	case effectDeny:
 		s.compileBeyond()
+	case effectAllow:
+		s.compileRecord()
 	}
 	return s.out
 }

@@ -21,7 +21,7 @@ type Vocabulary struct {
 	Type      string // the connection type
 	Actions   []ActionName
 	Documents bool     // its messages have documents, inside of which masks reach
-	Rootless  []string // how resources begin that documents write without a connection before them, such as "arn:"
+	Rootless  []string // how resources begin that documents write without a connection before them, such as "arn:": their asterisks are their own, and make no sets
 }
 
 // ActionName is the name of an action as documents write it.

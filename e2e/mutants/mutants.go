@@ -132,8 +132,28 @@ var table = []mutant{
 	},
 	{
 		check: "mask: it binds the documents of its resources", file: "internal/policy/masks.go",
-		find: "d.all || coversAny(d.resources, resource)", replace: "d.all",
+		find: "d.all || binds(d.resources, resource)", replace: "d.all",
 		pkg: "./internal/policy", test: "TestDocumentMasks",
+	},
+	{
+		check: "set: a deny binds where any of it is meant", file: "internal/policy/sets.go",
+		find: "if a.Wild {", replace: "if false {",
+		pkg: "./internal/policy", test: "TestSetsAreDecidedAsAWhole",
+	},
+	{
+		check: "set: a mask binds where any of it is meant", file: "internal/policy/masks.go",
+		find: "if s.sets && strings.IndexByte(resource, '*') >= 0 {", replace: "if false {",
+		pkg: "./internal/policy", test: "TestMasksOfSets",
+	},
+	{
+		check: "condition: what is not known of a message has no value", file: "internal/policy/facts.go",
+		find: "return types.String(m.RoutingKey), m.Exchange != \"\"", replace: "return types.String(m.RoutingKey), true",
+		pkg: "./internal/policy", test: "TestMessageConditions",
+	},
+	{
+		check: "recording: one statement that wants each is enough", file: "internal/policy/recording.go",
+		find: "if a.Each || b.Each {", replace: "if a.Each && b.Each {",
+		pkg: "./internal/policy", test: "TestRecordingsMergeToTheStrictest",
 	},
 	{
 		check: "mask: it binds the other way too", file: "internal/policy/masking.go",

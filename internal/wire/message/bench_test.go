@@ -43,14 +43,3 @@ func BenchmarkBody(b *testing.B) {
 		})
 	}
 }
-
-func BenchmarkTable(b *testing.B) {
-	h := hide(b, both)
-	table := map[string]any{"x-retries": int64(3), "tenant": "acme", "trace": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, hits := h.Table(table); hits != 0 {
-			b.Fatal(hits)
-		}
-	}
-}

@@ -2,7 +2,6 @@ package message
 
 import (
 	"fmt"
-	"maps"
 	"strconv"
 	"time"
 
@@ -11,9 +10,10 @@ import (
 )
 
 // What stands beside a body: headers by name, and properties under the names that protocols give them. Masks of headers hold for both,
-// whatever the case of a name, and at any depth of a table; detectors read every text, and numbers of as many digits as they look for.
+// whatever the case of a name and however deep it stands; detectors read every text, and numbers of as many digits as they look for.
 
-const redacted = "[redacted]"
+// Redacted stands where something is hidden as a whole.
+const Redacted = "[redacted]"
 
 // Field is one header of a protocol whose headers are a list.
 type Field struct{ Name, Value string }
@@ -42,7 +42,7 @@ func (h *Hidden) Fields(list []Field) (out []Field, hits int64) {
 		return list, 0
 	}
 	for i, f := range list {
-		name, n := h.header.Detect("", f.Name)
+		name, n := h.Name(f.Name)
 		v, more := h.Text(f.Name, f.Value)
 		n += more
 		tells := h.Tells(f.Name)
@@ -62,41 +62,25 @@ func (h *Hidden) Fields(list []Field) (out []Field, hits int64) {
 	return out, hits
 }
 
-// Table hides values in a table of headers, at any depth. Where there are none it returns the table itself, else another one.
-func (h *Hidden) Table(t map[string]any) (out map[string]any, hits int64) {
-	if !h.Beside() {
-		return t, 0
+// Name hides values in the name of a header, and returns how many.
+func (h *Hidden) Name(name string) (out string, hits int64) {
+	if h == nil {
+		return name, 0
 	}
-	for name, v := range t {
-		said, n := h.header.Detect("", name)
-		masked, more := h.Value(name, v)
-		n += more
-		tells := h.Tells(name)
-		if tells {
-			n++
-		}
-		if n == 0 {
-			continue
-		}
-		if hits == 0 {
-			out = maps.Clone(t)
-		}
-		hits += n
-		if tells || said != name {
-			delete(out, name)
-		}
-		if _, taken := out[said]; !tells && (said == name || !taken) {
-			out[said] = masked
-		}
-	}
-	if hits == 0 {
-		return t, 0
-	}
-	return out, hits
+	return h.header.Detect("", name)
 }
 
-// Value hides values in a value that stands under a name. A number that is hidden becomes a text, what a mask of null hides becomes nil, and
-// a table or a list that is hidden as a whole becomes a text. Where nothing is hidden the value is returned as it is.
+// Named reports whether whatever stands under a name is hidden. What stands for a table or a list is Redacted.
+func (h *Hidden) Named(name string) bool {
+	if h == nil {
+		return false
+	}
+	_, named := h.header.Named(name)
+	return named
+}
+
+// Value hides values in a value that stands under a name and holds no others. A number that is hidden becomes a text, and what a mask of null
+// hides becomes nil. Where nothing is hidden the value is returned as it is.
 func (h *Hidden) Value(name string, v any) (out any, hits int64) {
 	if h == nil {
 		return v, 0
@@ -118,45 +102,11 @@ func (h *Hidden) Value(name string, v any) (out any, hits int64) {
 			return []byte(out), hits
 		}
 		return v, 0
-	case map[string]any:
-		if named {
-			return redacted, 1
-		}
-		if out, hits := h.Table(x); hits > 0 {
-			return out, hits
-		}
-		return v, 0
-	case []any:
-		if named {
-			return redacted, 1
-		}
-		if out, hits := h.list(name, x); hits > 0 {
-			return out, hits
-		}
-		return v, 0
 	}
 	return h.scalar(name, v, m, named)
 }
 
-// list hides values in a list.
-func (h *Hidden) list(name string, l []any) (out []any, hits int64) {
-	for i, v := range l {
-		masked, n := h.Value(name, v)
-		if n > 0 && hits == 0 {
-			out = append([]any(nil), l...)
-		}
-		if n > 0 {
-			out[i] = masked
-		}
-		hits += n
-	}
-	if hits == 0 {
-		return l, 0
-	}
-	return out, hits
-}
-
-// scalar hides what is neither a text nor holds others.
+// scalar hides what is no text.
 func (h *Hidden) scalar(name string, v any, m access.Mask, named bool) (any, int64) {
 	text, number := "", true
 	switch x := v.(type) {
@@ -172,14 +122,14 @@ func (h *Hidden) scalar(name string, v any, m access.Mask, named bool) (any, int
 		text = strconv.FormatFloat(float64(x), 'f', -1, 32)
 	case float64:
 		text = strconv.FormatFloat(x, 'f', -1, 64)
-	default: // a type of the protocol's own, such as a decimal
+	default:
 		text, number = fmt.Sprint(v), false
 	}
 	switch {
 	case named && number:
 		return h.header.Hide(text, m), 1
 	case named:
-		return redacted, 1
+		return Redacted, 1
 	}
 	const card, ssn = 13, 9 // what detectors find in digits alone
 	if number && len(text) != ssn && len(text) < card {

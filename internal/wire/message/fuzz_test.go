@@ -48,7 +48,7 @@ func shown(v any) bool {
 		}
 	case map[string]any:
 		for name, one := range v {
-			if strings.EqualFold(name, "ssn") && one != redacted || shown(one) {
+			if strings.EqualFold(name, "ssn") && one != Redacted || shown(one) {
 				return true
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
@@ -201,46 +202,44 @@ func TestWholeIsAlwaysHidden(t *testing.T) {
 	}
 }
 
-// TestBeside: what is hidden leaves in no header and no property, at no depth.
+// TestBeside: what is hidden leaves in no header and no property, whatever its type.
 func TestBeside(t *testing.T) {
 	h := hide(t, access.DocumentMasks{Detect: cards, Headers: []access.HeaderMask{{Name: "X-Who", Mask: redact}, {Name: "gone", Mask: access.Mask{Strategy: access.MaskNull}}}})
-	in := map[string]any{
-		"x-who": canary, "gone": canary, "note": "paid with " + card, "n": int64(4111111111111111), "f": 4.111111111111111e15, "raw": []byte(card), "ok": true, "small": int32(7),
-		"deep": map[string]any{"list": []any{"a", map[string]any{"X-WHO": []any{canary}, "b": card}}, "c": 1.5}, card: 1, "escaped": "4111%201111%201111%201111",
-		"content-md5": "aa", "none": nil,
+	for _, c := range []struct {
+		name     string
+		in, want any
+	}{
+		{"x-who", canary, Redacted}, {"X-WHO", true, Redacted}, {"x-who", int64(7), Redacted}, {"x-who", []byte(canary), []byte(Redacted)}, {"gone", canary, nil}, {"gone", 7, nil},
+		{"note", "paid with " + card, "paid with " + Redacted}, {"n", int64(4111111111111111), Redacted}, {"n", uint64(4111111111111111), Redacted},
+		{"f", 4.111111111111111e15, Redacted}, {"raw", []byte(card), []byte(Redacted)}, {"escaped", "4111%201111%201111%201111", Redacted},
+		{"ok", true, true}, {"small", int32(7), int32(7)}, {"f", 1.5, 1.5}, {"raw", []byte{1}, []byte{1}}, {"none", nil, nil}, {"at", time.Unix(1, 0), time.Unix(1, 0)},
+	} {
+		out, hits := h.Value(c.name, c.in)
+		if !reflect.DeepEqual(out, c.want) || (hits > 0) == reflect.DeepEqual(c.in, c.want) {
+			t.Errorf("%s: %v became %v (%d)", c.name, c.in, out, hits)
+		}
 	}
-	want := map[string]any{
-		"x-who": redacted, "gone": nil, "note": "paid with " + redacted, "n": redacted, "f": redacted, "raw": []byte(redacted), "ok": true, "small": int32(7),
-		"deep": map[string]any{"list": []any{"a", map[string]any{"X-WHO": redacted, "b": redacted}}, "c": 1.5}, redacted: 1, "escaped": redacted, "none": nil,
+	if !h.Named("X-WHO") || h.Named("who") || hide(t, access.DocumentMasks{Headers: []access.HeaderMask{{Name: "a", Mask: redact}}}).Tells("Digest") || !hide(t, both).Tells("content-MD5") {
+		t.Error("names")
 	}
-	copied := fmt.Sprint(in)
-	out, hits := h.Table(in)
-	if !reflect.DeepEqual(out, want) || hits != 11 {
-		t.Errorf("%d: %v\n not %v", hits, out, want)
-	}
-	if fmt.Sprint(in) != copied {
-		t.Error("what was passed in has changed")
-	}
-	list, hits := h.Fields([]Field{{"a", "1"}, {"X-WHO", canary}, {"b", card}, {"Digest", "x"}, {card, "y"}, {"b", "2"}})
-	if fmt.Sprint(list) != "[{a 1} {X-WHO [redacted]} {b [redacted]} {[redacted] y} {b 2}]" || hits != 4 {
+	list, hits := h.Fields([]Field{{"a", "1"}, {"X-WHO", canary}, {"b", card}, {"x", "y"}, {card, "y"}, {"b", "2"}})
+	if fmt.Sprint(list) != "[{a 1} {X-WHO [redacted]} {b [redacted]} {x y} {[redacted] y} {b 2}]" || hits != 3 {
 		t.Error(list, hits)
 	}
-	if v, n := h.Text("correlation_id", "for "+card); v != "for "+redacted || n != 1 {
+	if v, n := h.Text("correlation_id", "for "+card); v != "for "+Redacted || n != 1 {
 		t.Error(v, n)
 	}
-	if _, n := hide(t, access.DocumentMasks{Detect: []access.Detection{{Entity: access.EntitySSN, Mask: redact}}}).Table(map[string]any{"ssn": int64(219099999), "id": int64(219099999)}); n != 1 {
-		t.Errorf("%d hidden, and nine digits are a number only under its name", n)
+	if _, n := hide(t, access.DocumentMasks{Detect: []access.Detection{{Entity: access.EntitySSN, Mask: redact}}}).Value("ssn", int64(219099999)); n != 1 {
+		t.Error("nine digits under a name that says so")
 	}
 }
 
 // TestNothingBeside: where there is nothing to hide, what came is what goes.
 func TestNothingBeside(t *testing.T) {
 	h := hide(t, both)
-	table := map[string]any{"a": []any{"b", int64(1)}, "c": map[string]any{}}
-	out, hits := h.Table(table)
 	list := []Field{{"a", "b"}}
-	fields, more := h.Fields(list)
-	if reflect.ValueOf(out).Pointer() != reflect.ValueOf(table).Pointer() || &fields[0] != &list[0] || hits+more != 0 {
+	fields, hits := h.Fields(list)
+	if &fields[0] != &list[0] || hits != 0 {
 		t.Error("a copy was made")
 	}
 	none, err := New(nil).Of(access.DocumentMasks{}, "jobs")
@@ -252,6 +251,9 @@ func TestNothingBeside(t *testing.T) {
 	}
 	if v, n := none.Text("a", card); v != card || n != 0 {
 		t.Error(v, n)
+	}
+	if list, n := hide(t, both).Fields([]Field{{"a", "1"}, {"Digest", "x"}}); fmt.Sprint(list) != "[{a 1}]" || n != 1 {
+		t.Error(list, n)
 	}
 	if v, n := none.Value("a", card); v != card || n != 0 {
 		t.Error(v, n)
@@ -293,7 +295,7 @@ func TestTogether(t *testing.T) {
 					I, K int
 					SSN  string
 				}
-				if err = errors.Join(err, json.Unmarshal(out, &got)); err != nil || got.I != i || got.K != k || got.SSN != redacted {
+				if err = errors.Join(err, json.Unmarshal(out, &got)); err != nil || got.I != i || got.K != k || got.SSN != Redacted {
 					t.Errorf("%s %v", out, err)
 				}
 				if _, _, err := h.Body(nil, "", "gzip", []byte(packed[:len(packed)-k%2])); (err == nil) != (k%2 == 0) {

@@ -1,10 +1,10 @@
 package amqp
 
-import "gatehouse/internal/wire/message"
+import wired "gatehouse/internal/wire/message"
 
 // hideProperties hides values in the properties and the headers of a message, and returns how many. What says how the body is to be read, and
 // what routes or counts, stays: it holds nothing of anybody's. A text that grows beyond what a short string holds is hidden whole.
-func hideProperties(h *message.Hidden, p *properties) (hits int64) {
+func hideProperties(h *wired.Hidden, p *properties) (hits int64) {
 	if !h.Beside() {
 		return 0
 	}
@@ -30,13 +30,13 @@ func hideProperties(h *message.Hidden, p *properties) (hits int64) {
 func short(s string) string {
 	const most = 255
 	if len(s) > most {
-		return message.Redacted
+		return wired.Redacted
 	}
 	return s
 }
 
 // hideTable hides values in a table, at any depth. Where there are none it returns the table itself, else another one.
-func hideTable(h *message.Hidden, t table) (out table, hits int64) {
+func hideTable(h *wired.Hidden, t table) (out table, hits int64) {
 	for i, e := range t {
 		name, n := h.Name(e.Name)
 		v, more := hideValue(h, e.Name, e.Value)
@@ -62,11 +62,11 @@ func hideTable(h *message.Hidden, t table) (out table, hits int64) {
 }
 
 // hideValue hides values in one value of a table.
-func hideValue(h *message.Hidden, name string, v any) (out any, hits int64) {
+func hideValue(h *wired.Hidden, name string, v any) (out any, hits int64) {
 	switch x := v.(type) {
 	case table:
 		if h.Named(name) {
-			return message.Redacted, 1
+			return wired.Redacted, 1
 		}
 		if out, hits := hideTable(h, x); hits > 0 {
 			return out, hits
@@ -74,12 +74,12 @@ func hideValue(h *message.Hidden, name string, v any) (out any, hits int64) {
 		return v, 0
 	case list:
 		if h.Named(name) {
-			return message.Redacted, 1
+			return wired.Redacted, 1
 		}
 		return hideList(h, name, x)
 	case stamp:
 		if h.Named(name) {
-			return message.Redacted, 1
+			return wired.Redacted, 1
 		}
 		return v, 0
 	case decimal:
@@ -91,7 +91,7 @@ func hideValue(h *message.Hidden, name string, v any) (out any, hits int64) {
 	return h.Value(name, v)
 }
 
-func hideList(h *message.Hidden, name string, l list) (any, int64) {
+func hideList(h *wired.Hidden, name string, l list) (any, int64) {
 	var out list
 	var hits int64
 	for i, v := range l {

@@ -7,14 +7,14 @@ import (
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/mask"
-	"gatehouse/internal/wire/message"
+	wired "gatehouse/internal/wire/message"
 )
 
 // TestHideProperties: what is hidden leaves in no property and no header, at no depth, and the rest keeps its order and its types.
 func TestHideProperties(t *testing.T) {
 	const card, canary = "4111111111111111", "canary-7f3a"
 	redact := access.Mask{Strategy: access.MaskRedact}
-	h, err := message.New(mask.NewKey([32]byte{1})).Of(access.DocumentMasks{Detect: []access.Detection{{Entity: access.EntityCreditCard, Mask: redact}},
+	h, err := wired.New(mask.NewKey([32]byte{1})).Of(access.DocumentMasks{Detect: []access.Detection{{Entity: access.EntityCreditCard, Mask: redact}},
 		Headers: []access.HeaderMask{{Name: "X-Who", Mask: redact}, {Name: "message_id", Mask: redact}}}, "jobs")
 	if err != nil {
 		t.Fatal(err)

@@ -49,6 +49,7 @@ type Collector struct {
 	omitted  map[string]int // actions that the policy cannot name, by reason
 	folded   map[pair]int   // how many resources a pattern stands for
 	template map[string]bool
+	sets     map[string]bool // patterns that were sets to the client
 	first    time.Time
 	last     time.Time
 }
@@ -80,7 +81,7 @@ type Counts struct {
 // NewCollector returns an empty one.
 func NewCollector(q Question) *Collector {
 	return &Collector{q: q, bounds: maxBytes, gateway: access.GatewayPrincipal().ID(), sessions: map[string]session{}, seen: map[pair]*sight{},
-		refused: map[pair]int{}, omitted: map[string]int{}, folded: map[pair]int{}, template: map[string]bool{}}
+		refused: map[pair]int{}, omitted: map[string]int{}, folded: map[pair]int{}, template: map[string]bool{}, sets: map[string]bool{}}
 }
 
 // Add takes one event. An error means that more differs than a policy can hold.
@@ -154,6 +155,9 @@ func (c *Collector) intended(e *access.Event, s session) error {
 			have = &sight{protocol: s.protocol, connection: s.connection}
 			c.seen[p] = have
 			c.bytes += len(p.action) + len(p.resource)
+			if a.Wild {
+				c.sets[p.resource] = true
+			}
 		}
 		have.allowed = have.allowed || e.Approval == ""
 	}

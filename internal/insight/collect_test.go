@@ -214,3 +214,18 @@ func TestBounds(t *testing.T) {
 		t.Errorf("below one prefix: %v", err)
 	}
 }
+
+// TestSetsBecomeThePatternThatAllowsThem: what was asked for with a wildcard is in the policy as it was asked for, which covers it.
+func TestSetsBecomeThePatternThatAllowsThem(t *testing.T) {
+	c := world(Question{})
+	set := did("s1", "mem:Subscribe", "shop/subject/orders.*.**")
+	set.Actions[0].Wild = true
+	add(t, c, opened("s1", "reader"), set, did("s1", "mem:Subscribe", "shop/subject/payments.%2A"))
+	p, notes, _ := c.Policy("seen")
+	if !slices.Contains(notes, "shop/subject/orders.*.** was asked for with wildcards; in a policy its * also stands for names of more parts.") {
+		t.Errorf("%q", notes)
+	}
+	if d := cmp.Diff([]access.PolicyStatement{statement("allow", "mem:Subscribe", "shop/subject/orders.*.** shop/subject/payments.%2A")}, p.Statements); d != "" {
+		t.Error(d)
+	}
+}

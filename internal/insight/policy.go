@@ -72,6 +72,13 @@ func (c *Collector) patterns() []string {
 	for _, p := range slices.Sorted(maps.Keys(c.template)) {
 		out = append(out, fmt.Sprintf("%s is a path template of its connection.", ascii(p)))
 	}
+	for i, p := range slices.Sorted(maps.Keys(c.sets)) {
+		if i == maxNamed {
+			out = append(out, fmt.Sprintf("%d more were asked for with wildcards.", len(c.sets)-i))
+			break
+		}
+		out = append(out, fmt.Sprintf("%s was asked for with wildcards; in a policy its * also stands for names of more parts.", ascii(p)))
+	}
 	most := map[string]int{}
 	for p, n := range c.folded {
 		most[p.resource] = max(most[p.resource], n)

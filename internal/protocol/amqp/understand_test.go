@@ -203,3 +203,20 @@ func TestMessagesHaveTheirWay(t *testing.T) {
 		t.Error("origins beyond the bound are not looked at, and nobody minds")
 	}
 }
+
+// BenchmarkUnderstand reads what is read once for each exchange and key of a session.
+func BenchmarkUnderstand(b *testing.B) {
+	k := session()
+	for what, m := range map[string]method{
+		"publish": &basicPublish{Exchange: "orders", RoutingKey: "eu.card"},
+		"bind":    &queueBind{Queue: "q", Exchange: "orders", RoutingKey: "eu.#"},
+	} {
+		b.Run(what, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := (*protocol)(nil).understand(k, m, nil); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -7,7 +7,8 @@ import (
 )
 
 // message is what conditions read of a message. queue is where it is delivered from; "" where it is published through an exchange. size is
-// that of the body; body gives it as access.ReadJSON has it, and may be nil.
+// that of the body; body gives it as access.ReadJSON has it, and may be nil. A message with copies goes by more than one routing key: which
+// one a condition means is not known then.
 func message(exchange, key, queue string, p *properties, size int64, redelivered *bool, body func() any) *access.Message {
 	m := &access.Message{Exchange: called(exchange), RoutingKey: key, Queue: queue, Size: &size, Redelivered: redelivered,
 		Headers: map[string]any{}, Properties: map[string]any{}, Body: body}
@@ -22,6 +23,11 @@ func message(exchange, key, queue string, p *properties, size int64, redelivered
 	m.ContentEncoding = strings.ToLower(p.ContentEncoding)
 	m.ReplyTo = p.ReplyTo
 	m.Headers = p.Headers.Map()
+	for _, name := range routingHeaders {
+		if _, copies := p.Headers.Get(name); copies {
+			m.Exchange, m.RoutingKey, m.Queue = "", "", queue
+		}
+	}
 	p.each(func(name string, v any) {
 		if name != "headers" {
 			m.Properties[name] = plain(v)

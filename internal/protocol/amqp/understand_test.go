@@ -204,6 +204,30 @@ func TestMessagesHaveTheirWay(t *testing.T) {
 	}
 }
 
+// TestMessageFacts: what a condition reads is what the message says, and what it says twice is unknown.
+func TestMessageFacts(t *testing.T) {
+	again := true
+	p := headers("n", int32(1))
+	p.has |= hasContentType | hasReplyTo
+	p.ContentType, p.ReplyTo = "Application/JSON; charset=utf-8", "back"
+	m := message("orders", "eu.card", "q", p, 3, &again, nil)
+	if m.Exchange != "orders" || m.RoutingKey != "eu.card" || m.Queue != "q" || m.ContentType != "application/json" || m.ReplyTo != "back" ||
+		*m.Size != 3 || !*m.Redelivered || m.Headers["n"] != int64(1) || m.Properties["reply_to"] != "back" {
+		t.Errorf("%+v", m)
+	}
+	if m := message("", "payroll", "", nil, 0, nil, nil); m.Exchange != "amq.default" || m.Queue != "payroll" {
+		t.Errorf("%+v", m)
+	}
+	for _, name := range []string{"CC", "BCC"} {
+		if m := message("", "loot", "", headers(name, list{"payroll"}), 0, nil, nil); m.Exchange != "" || m.RoutingKey != "" || m.Queue != "" {
+			t.Errorf("%s: %+v", name, m)
+		}
+		if m := message("orders", "loot", "q", headers(name, list{"payroll"}), 0, nil, nil); m.Exchange != "" || m.RoutingKey != "" || m.Queue != "q" {
+			t.Errorf("%s, delivered: %+v", name, m)
+		}
+	}
+}
+
 // BenchmarkUnderstand reads what is read once for each exchange and key of a session.
 func BenchmarkUnderstand(b *testing.B) {
 	k := session()

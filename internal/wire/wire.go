@@ -36,6 +36,8 @@ type Protocol struct {
 	// Rootless is how resources begin that policies write without a connection before them, such as "arn:"; it may be nil. Such a
 	// pattern is about the resources of every connection of this protocol.
 	Rootless []string
+	// Messages says that a stream protocol carries messages: masks reach inside of their bodies and headers, as with documents.
+	Messages bool
 	// Guardrails are the policies that ship with the protocol: a connection may name them without anyone applying them.
 	Guardrails []Guardrail
 	// Formats are the policy languages of others that policies about the protocol's connections can be written in or read from.

@@ -505,4 +505,34 @@ var table = []mutant{
 		find: "if err := v.watchMethod(&out); err != nil {", replace: "if err := error(nil); err != nil {",
 		pkg: "./e2e/web", test: "TestMethodInStreamedBodies",
 	},
+	{
+		check: "messages: the record of a flood lasts before it leaves", file: "internal/gate/outlet.go",
+		find: "if err := o.d.svc.Recorder.Barrier(seq); err != nil {", replace: "if err := error(nil); err != nil {",
+		pkg: "./internal/gate", test: "TestFloodNeedsItsRecord",
+	},
+	{
+		check: "messages: a window holds no more than its intent says", file: "internal/gate/flood.go",
+		find: "w.closed || w.taken >= w.most ||", replace: "w.closed ||",
+		pkg: "./internal/gate", test: "TestFloodsAreRecordedByWindows",
+	},
+	{
+		check: "messages: judged bytes leave once", file: "internal/gate/duplex.go",
+		find: "} else if p.from >= d.passed {", replace: "} else {",
+		pkg: "./internal/gate", test: "TestBytesLeaveOnce",
+	},
+	{
+		check: "messages: what waited for the backend is decided again", file: "internal/gate/outlet.go",
+		find: "if d.update(h); !h.static || h.verdict.Effect != access.Allow || h.oracle != \"\" {", replace: "if d.update(h); h.verdict.Effect == access.Effect(99) {",
+		pkg: "./internal/gate", test: "TestWaitingBytesAreDecidedAgain",
+	},
+	{
+		check: "messages: what carries a mask is rebuilt", file: "internal/gate/duplex.go",
+		find: "if p.masked {\n\t\treturn errPermit(\"gate.Reply", replace: "if false {\n\t\treturn errPermit(\"gate.Reply",
+		pkg: "./internal/gate", test: "TestMaskedPassesAreNotSpliced",
+	},
+	{
+		check: "messages: what waits for reviewers is bounded", file: "internal/gate/beside.go",
+		find: "if d.kept+len(judged) > d.limits.Staged || len(d.held) >= d.limits.Actions {", replace: "if false {",
+		pkg: "./internal/gate", test: "TestHeldMessagesAreBounded",
+	},
 }

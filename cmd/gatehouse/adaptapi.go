@@ -206,7 +206,7 @@ func (s apiSessions) Sessions(_ context.Context, f api.SessionFilter) ([]message
 	for _, x := range all {
 		out = append(out, message.SessionSummary{ID: x.ID, Principal: x.Principal, Roles: x.Roles, Connection: x.Connection,
 			Protocol: x.Protocol, Peer: x.Peer, Opened: x.Opened, Closed: x.Closed, Actions: x.Actions, Unknown: x.Unknown, Failed: x.Failed,
-			Refused: x.Refused, Approvals: x.Approvals, Rows: x.Rows, Bytes: x.Bytes, Masked: x.Masked, Reason: x.Reason})
+			Refused: x.Refused, Approvals: x.Approvals, Messages: x.Messages, Rows: x.Rows, Bytes: x.Bytes, Masked: x.Masked, Reason: x.Reason})
 	}
 	return out, nil
 }

@@ -57,6 +57,9 @@ func anyEvent() *rapid.Generator[access.Event] {
 			Digest: str("digest"), Code: str("code"), Backend: time.Duration(rapid.Int64().Draw(t, "backend")), Ref: str("ref"), Reason: str("reason"),
 			Detail: rapid.MapOfN(validString(), anyString(), 0, 3).Draw(t, "detail"),
 		}
+		if rapid.Bool().Draw(t, "window") {
+			e.Window = &access.Window{Messages: rapid.Int().Draw(t, "messages"), Within: time.Duration(rapid.Int64().Draw(t, "within"))}
+		}
 		for range rapid.IntRange(0, 2).Draw(t, "actions") {
 			e.Actions = append(e.Actions, access.Action{Name: str("name"), Resource: str("resource"), Fields: strs("fields"), Wild: rapid.Bool().Draw(t, "wild")})
 		}
@@ -100,6 +103,25 @@ func TestEventsAreWrittenInOneOrderWithoutZeros(t *testing.T) {
 	b, err := appendEvent(nil, &access.Event{Kind: access.EventSessionClosed, Session: "s"}, time.Unix(1, 5).UTC())
 	if want := `{"kind":"session.closed","time":"1970-01-01T00:00:01.000000005Z","session":"s"}`; err != nil || string(b) != want {
 		t.Errorf("%s, %v\nwant %s", b, err, want)
+	}
+}
+
+// TestWindowsAreWrittenAsTheReferenceSays: the records of a flood, byte by byte.
+func TestWindowsAreWrittenAsTheReferenceSays(t *testing.T) {
+	at := time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC)
+	for want, e := range map[string]access.Event{
+		`{"kind":"action.intended","time":"2026-11-24T03:00:00Z","session":"s","action":7,"text":"publish","actions":[{"name":"mq:Publish","resource":"jobs/subject/orders.**","wild":true}],` +
+			`"effect":"allow","because":{"policy":"p","statement":1},"policy":3,"window":{"messages":1000,"within_ns":1000000000},"approval":"a"}`: {
+			Kind: access.EventActionIntended, Time: at, Session: "s", Action: 7, Text: "publish",
+			Actions: []access.Action{{Name: "mq:Publish", Resource: "jobs/subject/orders.**", Wild: true}},
+			Effect:  "allow", Because: access.Because{Policy: "p", Statement: 1}, Policy: 3, Window: &access.Window{Messages: 1000, Within: time.Second}, Approval: "a"},
+		`{"kind":"action.ended","time":"2026-11-24T03:00:00Z","session":"s","action":7,"status":"error","rows":3,"bytes":3,"digest":"cac3","code":"1 error 312"}`: {
+			Kind: access.EventActionEnded, Time: at, Session: "s", Action: 7, Status: access.StatusError, Rows: 3, Bytes: 3, Digest: "cac3", Code: "1 error 312"},
+	} {
+		got, err := appendEvent(nil, &e, at)
+		if err != nil || string(got) != want {
+			t.Errorf("%v\n%s\nwant\n%s", err, got, want)
+		}
 	}
 }
 

@@ -48,11 +48,13 @@ type SessionSummary struct {
 	Failed     int       `json:"failed,omitempty"`    // ended otherwise than ok
 	Refused    int       `json:"refused,omitempty"`   // refused before they were sent
 	Approvals  int       `json:"approvals,omitempty"` // held for a reviewer
+	Messages   int64     `json:"messages,omitempty"`  // recorded in windows, each of which is one action
 	Rows       int64     `json:"rows,omitempty"`
 	Bytes      int64     `json:"bytes,omitempty"`
 	Masked     int64     `json:"masked,omitempty"` // cells
 
-	last uint64 // the newest intent, so that an outcome of none is not counted
+	last    uint64              // the highest intent, so that an outcome of none is not counted; what waits for a reviewer may be recorded out of order
+	windows map[uint64]struct{} // intents of windows without an outcome
 }
 
 func (s *SessionSummary) add(e *access.Event) {
@@ -62,7 +64,13 @@ func (s *SessionSummary) add(e *access.Event) {
 	case access.EventActionIntended:
 		s.Actions++
 		s.Unknown++
-		s.last = e.Action
+		s.last = max(s.last, e.Action)
+		if e.Window != nil {
+			if s.windows == nil {
+				s.windows = map[uint64]struct{}{}
+			}
+			s.windows[e.Action] = struct{}{}
+		}
 	case access.EventActionRefused:
 		s.Refused++
 	case access.EventApprovalRequested:
@@ -75,7 +83,13 @@ func (s *SessionSummary) add(e *access.Event) {
 		if e.Status != access.StatusOK {
 			s.Failed++
 		}
-		s.Rows, s.Bytes, s.Masked = s.Rows+e.Rows, s.Bytes+e.Bytes, s.Masked+e.Masked
+		s.Bytes, s.Masked = s.Bytes+e.Bytes, s.Masked+e.Masked
+		if _, window := s.windows[e.Action]; window {
+			delete(s.windows, e.Action)
+			s.Messages += e.Rows
+			return
+		}
+		s.Rows += e.Rows
 	}
 }
 

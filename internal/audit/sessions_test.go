@@ -129,3 +129,29 @@ func TestReadingWhileWriting(t *testing.T) {
 		t.Errorf("%d records at the end, want %d", n, total)
 	}
 }
+
+// TestSessionsCountTheMessagesOfWindows: they are no rows, and an outcome counts though its intent was recorded after a later one.
+func TestSessionsCountTheMessagesOfWindows(t *testing.T) {
+	o := options(t)
+	l := mustOpen(t, o)
+	mustAppend(t, l, &access.Event{Kind: access.EventSessionOpened, Session: "s1"})
+	window := intent("s1", 2)
+	window.Window = &access.Window{Messages: 1000, Within: time.Second}
+	mustAppend(t, l, window)
+	mustAppend(t, l, intent("s1", 1))
+	mustAppend(t, l, &access.Event{Kind: access.EventActionEnded, Session: "s1", Action: 2, Status: access.StatusOK, Rows: 812, Bytes: 9})
+	if err := l.Barrier(mustAppend(t, l, &access.Event{Kind: access.EventActionEnded, Session: "s1", Action: 1, Status: access.StatusOK, Rows: 3, Bytes: 1})); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Sessions(o.Dir, Filter{})
+	if err != nil || len(got) != 1 {
+		t.Fatal(got, err)
+	}
+	if s := got[0]; s.Actions != 2 || s.Unknown != 0 || s.Messages != 812 || s.Rows != 3 || s.Bytes != 10 {
+		t.Errorf("%+v", s)
+	}
+	log, err := Session(o.Dir, "s1")
+	if err != nil || log.Summary.Messages != 812 || log.Entries[1].Outcome == nil || log.Entries[1].Record.Event.Window.Messages != 1000 {
+		t.Errorf("%+v, %v", log, err)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -39,6 +40,7 @@ func (a *app) replaySession(ctx context.Context, id string) error {
 		return err
 	}
 	open := map[uint64]string{} // actions whose outcome is still to come; what of them is the gateway's own
+	windows := map[uint64]bool{}
 	for r, err := range cl.Records(ctx, id) {
 		if err != nil {
 			return err
@@ -46,16 +48,21 @@ func (a *app) replaySession(ctx context.Context, id string) error {
 		switch r.Kind {
 		case access.EventActionIntended:
 			open[r.Action] = ownAction(&r)
+			windows[r.Action] = r.Window != nil
 			if open[r.Action] == "" {
 				a.replayRecord(&r)
 			}
 		case access.EventActionEnded:
-			if own := open[r.Action]; own != "" {
+			switch own := open[r.Action]; {
+			case own != "":
 				a.replayOwn(&r, own)
-			} else {
+			case windows[r.Action]:
+				a.say(&r, "%s", a.windowOutcome(&r))
+			default:
 				a.replayRecord(&r)
 			}
 			delete(open, r.Action)
+			delete(windows, r.Action)
 		default:
 			a.replayRecord(&r)
 		}
@@ -137,7 +144,39 @@ func reason(r *message.Record) string {
 	if r.Approval != "" {
 		s = strings.TrimSpace(s + " approval " + visible(r.Approval))
 	}
+	if r.Window != nil {
+		s += "; " + upTo(r.Window)
+	}
 	return s
+}
+
+// upTo says what a window covers.
+func upTo(w *message.Window) string {
+	return fmt.Sprintf("up to %s within %s", plural(int64(w.Messages), "message"), time.Duration(w.WithinMillis)*time.Millisecond)
+}
+
+// windowOutcome says what a window let through: how many messages, how large together, and the root that proves them.
+func (a *app) windowOutcome(r *message.Record) string {
+	parts := []string{a.paint(effectColour(string(r.Status)), visible(statusOf(r))), plural(r.Rows, "message"), bytesOf(r.Bytes)}
+	if r.Masked > 0 {
+		parts = append(parts, plural(r.Masked, "value")+" masked")
+	}
+	if r.Digest != "" {
+		parts = append(parts, "root "+visible(r.Digest))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// bytesOf is a size for people, in powers of ten.
+func bytesOf(n int64) string {
+	units, v := []string{"kB", "MB", "GB", "TB"}, float64(n)/1000
+	if n < 1000 {
+		return plural(n, "byte")
+	}
+	for len(units) > 1 && v >= 999.5 {
+		v, units = v/1000, units[1:]
+	}
+	return fmt.Sprintf("%.3g %s", v, units[0])
 }
 
 func (a *app) statement(r *message.Record) {

@@ -62,10 +62,18 @@ func (a *app) printSessions(list []message.SessionSummary) {
 		if !s.Closed.IsZero() {
 			ran = s.Closed.Sub(s.Opened).Round(time.Millisecond).String()
 		}
-		rows = append(rows, []string{s.ID, clock(s.Opened), ran, s.Principal, s.Connection, strconv.Itoa(s.Actions), strconv.Itoa(s.Refused),
+		rows = append(rows, []string{s.ID, clock(s.Opened), ran, s.Principal, s.Connection, actionsOf(&s), strconv.Itoa(s.Refused),
 			strconv.FormatInt(s.Masked, 10)})
 	}
 	a.table([]string{"ID", "OPENED", "RAN", "PRINCIPAL", "CONNECTION", "ACTIONS", "REFUSED", "MASKED"}, rows)
+}
+
+// actionsOf counts actions, and the messages that some of them are many of.
+func actionsOf(s *message.SessionSummary) string {
+	if s.Messages == 0 {
+		return strconv.Itoa(s.Actions)
+	}
+	return fmt.Sprintf("%d (%s)", s.Actions, plural(s.Messages, "message"))
 }
 
 func (a *app) showSession() *cobra.Command {
@@ -124,6 +132,9 @@ func (a *app) tableOfActions(ctx context.Context, id string) error {
 			text := short(r.Text, maxText)
 			if own := ownAction(&r); own != "" {
 				text = byTheGateway(own)
+			}
+			if r.Window != nil {
+				text += ", " + upTo(r.Window)
 			}
 			rows = append(rows, []string{number, r.Time.UTC().Format("15:04:05.000"), r.Effect, string(access.StatusUnknown), "", "", text})
 		case access.EventActionRefused:

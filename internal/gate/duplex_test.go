@@ -254,6 +254,13 @@ func TestFloodsAreRecordedByWindows(t *testing.T) {
 			t.Errorf("the root of %d leaves is not RFC 6962's", n)
 		}
 	}
+	var three tree
+	for _, m := range []string{"a", "b", "c"} {
+		three.add(sha256.Sum256([]byte(m)))
+	}
+	if root := three.root(); hex.EncodeToString(root[:]) != "cac3d448d4e20a2ad5eae1f500e63c2a7f9217cd14572ba7fd22e26dc1ec2648" {
+		t.Error("the root of three messages is not the one that the format's reference has")
+	}
 	d := newDesk()
 	now := time.Unix(1_000_000, 0)
 	d.decide = func(*access.Statement, *access.Input) access.Verdict {

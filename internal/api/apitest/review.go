@@ -83,7 +83,7 @@ const Session = "s-5f2c"
 func (s sessions) Sessions(context.Context, api.SessionFilter) ([]message.SessionSummary, error) {
 	opened := s.w.now().Add(-time.Hour)
 	return []message.SessionSummary{{ID: Session, Principal: Workload().ID(), Roles: []string{"refund-fn"}, Connection: "orders-db",
-		Opened: opened, Closed: opened.Add(2 * time.Second), Actions: 3, Refused: 1, Masked: 2, Reason: "client closed"}}, nil
+		Opened: opened, Closed: opened.Add(2 * time.Second), Actions: 4, Messages: 812, Refused: 1, Masked: 5, Reason: "client closed"}}, nil
 }
 
 func (s sessions) Records(_ context.Context, id string, after uint64, limit int) ([]api.Entry, error) {
@@ -142,6 +142,9 @@ func sessionEvents(at time.Time) []access.Event {
 		{Kind: access.EventActionIntended, Time: after(960), Action: 5, Principal: access.GatewayPrincipal().ID(), Text: "DISCARD ALL", Effect: "allow",
 			Actions: []access.Action{{Name: "mem:Reset", Resource: "orders-db"}}},
 		{Kind: access.EventActionEnded, Time: after(961), Action: 5, Status: access.StatusOK},
+		{Kind: access.EventActionIntended, Time: after(970), Action: 6, Text: "publish refunds", Effect: "allow", Because: access.Because{Policy: "refunds", Statement: 3},
+			Window: &access.Window{Messages: 1000, Within: time.Second}},
+		{Kind: access.EventActionEnded, Time: after(980), Action: 6, Status: access.StatusError, Rows: 812, Bytes: 831_488, Masked: 3, Code: "2 error 312", Digest: strings.Repeat("5a", 32)},
 		{Kind: access.EventSessionClosed, Time: after(2000), Reason: "client closed"},
 	}
 }

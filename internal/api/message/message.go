@@ -173,6 +173,7 @@ type SessionSummary struct {
 	Failed     int       `json:"failed,omitempty" doc:"Of these, actions that the backend refused"`
 	Refused    int       `json:"refused" doc:"Actions that never left for the backend"`
 	Approvals  int       `json:"approvals,omitempty" doc:"Actions held for a reviewer"`
+	Messages   int64     `json:"messages,omitempty" doc:"Messages that were recorded in windows, each of which is one action"`
 	Rows       int64     `json:"rows,omitempty"`
 	Bytes      int64     `json:"bytes,omitempty"`
 	Masked     int64     `json:"masked" doc:"Cells hidden"`
@@ -209,11 +210,12 @@ type Record struct {
 	Catalogue   string            `json:"catalogue,omitempty" doc:"The version of the backend's objects by which the action was understood"`
 	Phase       string            `json:"phase,omitempty" doc:"prepare where the action was only prepared, not run"`
 	Approval    string            `json:"approval,omitempty"`
+	Window      *Window           `json:"window,omitempty" doc:"Of an intent that covers many messages; its outcome has their number in rows, and their root in digest"`
 	Status      access.Status     `json:"status,omitempty"`
 	Rows        int64             `json:"rows,omitempty"`
 	Bytes       int64             `json:"bytes,omitempty"`
 	Masked      int64             `json:"masked,omitempty"`
-	Digest      string            `json:"digest,omitempty" doc:"Of the data that the client sent for the action (bytes counts it): SHA-256, or a keyed token of it where some of it must not show"`
+	Digest      string            `json:"digest,omitempty" doc:"Of the data that the client sent for the action, or of a message (bytes counts it): SHA-256; of a window, the root of the tree over those of its messages; or a keyed token of it where some of it must not show"`
 	Code        string            `json:"code,omitempty"`
 	BackendUS   int64             `json:"backend_us,omitempty" doc:"Microseconds at the backend"`
 	Result      *access.Result    `json:"result,omitempty"`
@@ -235,7 +237,16 @@ func NewRecord(seq uint64, e *access.Event) Record {
 		because := e.Because
 		r.Because = &because
 	}
+	if w := e.Window; w != nil {
+		r.Window = &Window{Messages: w.Messages, WithinMillis: w.Within.Milliseconds()}
+	}
 	return r
+}
+
+// Window is how many messages an intent covers at most, and for how long.
+type Window struct {
+	Messages     int   `json:"messages"`
+	WithinMillis int64 `json:"within_millis"`
 }
 
 // Whoami is what the gateway makes of the caller's token.

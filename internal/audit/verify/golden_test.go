@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -237,6 +238,30 @@ func TestTheVerifierInAnotherLanguageAgrees(t *testing.T) {
 			t.Errorf("%s: found here: %v; found there: %v %s", name, !r.OK, !node, fault)
 		}
 		write(t, path, b)
+	}
+}
+
+// TestWindowsHoldNoMoreThanTheirIntent: both verifiers count what an intent let through.
+func TestWindowsHoldNoMoreThanTheirIntent(t *testing.T) {
+	for _, c := range []struct {
+		most, rows int64
+		ok         bool
+	}{{1000, 812, true}, {1000, 1000, true}, {1000, 1001, false}} {
+		dir, k := filepath.Join(t.TempDir(), "audit"), newPair(t, "k1")
+		l := openLog(t, options(dir, k))
+		session(t, l, "before", 2) // 1 row each, and no windows
+		add(t, l, access.Event{Kind: access.EventActionIntended, Session: "s", Action: 1, Effect: "allow", Window: &access.Window{Messages: int(c.most), Within: time.Second}})
+		add(t, l, access.Event{Kind: access.EventActionEnded, Session: "s", Action: 1, Status: access.StatusOK, Rows: c.rows})
+		sign(t, l)
+		closeLog(t, l)
+		r := check(t, dir, verify.Options{}, k.public)
+		node, _, fault := inNode(t, dir, k.public)
+		if r.OK != c.ok || node != c.ok {
+			t.Errorf("%d of %d: here %v, there %v (%s)\n%s", c.rows, c.most, r.OK, node, fault, r)
+		}
+		if want := fmt.Sprintf("Messages: %d in 1 windows", c.rows); c.ok != strings.Contains(r.String(), want) {
+			t.Errorf("no %q in\n%s", want, r)
+		}
 	}
 }
 

@@ -66,7 +66,9 @@ type Report struct {
 	Torn        []Torn   `json:"torn,omitempty"`
 	Intents     uint64   `json:"intents"`
 	Outcomes    uint64   `json:"outcomes"`
-	Unknown     uint64   `json:"unknown"` // intents without an outcome
+	Unknown     uint64   `json:"unknown"`            // intents without an outcome
+	Windows     uint64   `json:"windows,omitempty"`  // of the outcomes, those of intents that cover many messages
+	Messages    int64    `json:"messages,omitempty"` // in these
 	Epochs      []Epoch  `json:"epochs"`
 	Keys        []string `json:"keys"`            // public keys that signed, in order
 	Notes       []string `json:"notes,omitempty"` // what is not wrong and should be known
@@ -82,6 +84,9 @@ func (r Report) String() string {
 		fmt.Fprintf(&b, "Before it: %d records, %d of them signed, %d checkpoints\n", r.Records, r.Signed, r.Checkpoints)
 	}
 	fmt.Fprintf(&b, "Actions: %d intents, %d outcomes, %d unknown\n", r.Intents, r.Outcomes, r.Unknown)
+	if r.Windows > 0 {
+		fmt.Fprintf(&b, "Messages: %d in %d windows, none of which holds more than its intent covers\n", r.Messages, r.Windows)
+	}
 	if r.Erased > 0 {
 		fmt.Fprintf(&b, "Erased: %d payloads; what they were committed to still verifies\n", r.Erased)
 	}

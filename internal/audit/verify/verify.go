@@ -25,7 +25,7 @@ type Options struct {
 // verification itself could not be done: a key that is none (fault.Malformed), no log there (fault.NotFound), files
 // that cannot be read. Memory does not depend on the size of the log.
 func Dir(dir string, keys []string, o Options) (Report, error) {
-	v := &verifier{dir: dir, now: o.Now, intents: make(map[intentID]struct{})}
+	v := &verifier{dir: dir, now: o.Now, intents: make(map[intentID]int64)}
 	for _, s := range keys {
 		k, err := parseKey(s)
 		if err != nil {
@@ -92,8 +92,8 @@ type verifier struct {
 	since   *checkpoint
 	found   bool // the outside checkpoint's epoch is here, and its root is the log's
 	report  Report
-	intents map[intentID]struct{}
-	before  *epoch // the epoch before, whole
+	intents map[intentID]int64 // how many messages each covers, where it is a window
+	before  *epoch             // the epoch before, whole
 }
 
 func (v *verifier) run(numbers []uint32) error {
@@ -170,7 +170,13 @@ type event struct {
 	Kind    string          `json:"kind"`
 	Session json.RawMessage `json:"session"`
 	Action  uint64          `json:"action"`
+	Window  *window         `json:"window"`
+	Rows    int64           `json:"rows"`
 	Detail  json.RawMessage `json:"detail"`
+}
+
+type window struct {
+	Messages int64 `json:"messages"`
 }
 
 type detail struct {
@@ -191,10 +197,11 @@ type intentID struct {
 // mostOpen bounds how many actions may be under way at once, and so the verifier's memory.
 const mostOpen = 1 << 20
 
-// judge checks what an event means: an intent is written once and has at most one outcome, which follows it.
+// judge checks what an event means: an intent is written once and has at most one outcome, which follows it; that of a window holds no
+// more messages than the intent covers.
 func (v *verifier) judge(e event) error {
 	id := intentID{string(e.Session), e.Action}
-	_, open := v.intents[id]
+	most, open := v.intents[id]
 	switch e.Kind {
 	case "action.intended":
 		v.report.Intents++
@@ -204,13 +211,23 @@ func (v *verifier) judge(e event) error {
 		if len(v.intents) == mostOpen {
 			return fmt.Errorf("more than %d actions are under way at once", mostOpen)
 		}
-		v.intents[id] = struct{}{}
+		v.intents[id] = 0
+		if e.Window != nil {
+			v.intents[id] = max(1, e.Window.Messages)
+		}
 	case "action.ended":
 		v.report.Outcomes++
 		if !open && v.report.Erased == 0 { // an erased payload may be the intent
 			return fmt.Errorf("action %d of session %s has an outcome and no intent that waits for one", e.Action, e.Session)
 		}
 		delete(v.intents, id)
+		if most > 0 && e.Rows > most {
+			return fmt.Errorf("action %d of session %s let %d messages through, and its intent covers %d", e.Action, e.Session, e.Rows, most)
+		}
+		if most > 0 {
+			v.report.Windows++
+			v.report.Messages += e.Rows
+		}
 	case "gateway.started", "log.epoch": // whatever was under way has died
 		v.report.Unknown += uint64(len(v.intents))
 		clear(v.intents)

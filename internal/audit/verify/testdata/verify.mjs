@@ -106,6 +106,7 @@ function verifyEpoch(dir, keys, before) {
   for (let i = 0; i + 2 < blocks.length; i += 2) history.push(parseNote(blocks[i] + "\n\n" + blocks[i + 1] + "\n"));
   const tree = new Tree();
   const announced = new Set();
+  const windows = new Map(); // how many messages an intent covers
   let prev = null, next, active = null, signed = 0, origin;
   const settle = () => {
     for (; history.length > 0 && history[0].size === tree.size; history.shift()) {
@@ -141,6 +142,13 @@ function verifyEpoch(dir, keys, before) {
       const d = r.event?.detail ?? {};
       if (r.event?.kind === "key.rotated" && d.key === "audit") announced.add(d.public);
       if (r.event?.kind === "log.epoch" && (d.origin !== before?.origin || d.size !== String(before.size) || d.root !== before.root)) die("epoch: predecessor");
+      const action = `${JSON.stringify(r.event?.session)} ${r.event?.action}`;
+      if (r.event?.kind === "action.intended" && r.event.window) windows.set(action, r.event.window.messages);
+      if (r.event?.kind === "action.ended") {
+        if ((r.event.rows ?? 0) > (windows.get(action) ?? Infinity)) die(`record ${r.seq}: more messages than the intent covers`);
+        windows.delete(action);
+      }
+      if (r.event?.kind === "gateway.started") windows.clear();
       tree.add(Buffer.concat([Buffer.from([1]), seqBytes(r.seq), r.commit]));
       commit = r.commit;
       next++;

@@ -113,3 +113,9 @@ func (d *Duplex) release(h *Hold) {
 		h.bytes = nil
 	}
 }
+
+// Decline refuses what would have to wait for a reviewer, where nobody can: the refusal is on record.
+func (d *Duplex) Decline(h *Hold) error {
+	defer d.release(h)
+	return d.refused(h.h, h.r.Params, h.v, h.Unwrap())
+}

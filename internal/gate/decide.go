@@ -241,3 +241,9 @@ func (nothing) Static(*access.Statement) (access.Verdict, bool)        { return 
 func (nothing) Decide(*access.Statement, *access.Input) access.Verdict { return access.Verdict{} }
 func (nothing) Masks() access.Masks                                    { return nil }
 func (nothing) Roles() []string                                        { return nil }
+
+// Settled reports whether nothing that a request says of itself could change the decision on h. g must be fresh.
+func (g *decider) Settled(h *Handle) bool {
+	g.update(h)
+	return h.static
+}

@@ -1,0 +1,309 @@
+package nats
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"strings"
+	"time"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/gate"
+)
+
+// fromServer takes everything that the server has said, asks for each message, and sends the client what it may see.
+func (s *session) fromServer(ctx context.Context) error {
+	for {
+		s.d.Lock()
+		need, err := s.news(ctx)
+		s.d.PushUp()
+		s.d.Unlock()
+		if err != nil {
+			return err
+		}
+		if err := s.d.FlushDown(); err != nil {
+			return err
+		}
+		if err := s.left(&s.down); err != nil {
+			return err
+		}
+		if err := s.d.HearFor(ctx, need); err != nil {
+			return err
+		}
+	}
+}
+
+// news takes what is there, and returns how many bytes have to be there for more.
+func (s *session) news(ctx context.Context) (need int, err error) {
+	r := s.d.Backend()
+	for {
+		b := r.Unread()
+		f, ok, err := parse(b, fromServer)
+		if err != nil {
+			return 0, fault.Wrap(fault.Backend, "nats.news", err, "the server said what cannot be read")
+		}
+		if !ok {
+			return len(b) + 1, nil
+		}
+		if !f.whole(b) {
+			return f.length, nil
+		}
+		if err := s.heard(ctx, &f, b, r.Offset()); err != nil {
+			return 0, err
+		}
+		if due := s.turns.due(); due != nil {
+			if err := s.d.Show(gate.Pass{}, due); err != nil {
+				return 0, err
+			}
+		}
+		r.Skip(f.length)
+	}
+}
+
+// heard takes one operation of the server.
+func (s *session) heard(ctx context.Context, f *frame, b []byte, from int64) error {
+	line := b[:f.length]
+	switch f.op {
+	case opMsg, opHMsg:
+		return s.deliver(ctx, f, b, from)
+	case opPing:
+		return s.d.Show(gate.Pass{}, line)
+	case opPong:
+		s.passed()
+		if !s.turns.answer(true) {
+			return nil
+		}
+		if err := s.d.Show(gate.Pass{}, line); err != nil || s.greeted || s.client.protocol < 1 {
+			return err
+		}
+		s.greeted = true // clients expect PONG first
+		return s.d.Show(gate.Pass{}, appendInfo(nil, s.told()))
+	case opOK:
+		if s.turns.answer(false) {
+			return s.d.Show(gate.Pass{}, line)
+		}
+		return nil
+	case opErr:
+		return s.failed(string(f.text))
+	default: // INFO
+		return s.changed(f)
+	}
+}
+
+// failed passes an error of the server on, where it is about what the client did.
+func (s *session) failed(text string) error {
+	if !passedOn(text) {
+		return fault.Wrap(fault.Backend, "nats.failed", serverSays(text), "the server ended the connection")
+	}
+	s.turns.answer(false)
+	return s.d.Show(gate.Pass{}, appendErr(nil, strings.Trim(text, "' ")))
+}
+
+// changed takes a new INFO. The client hears of it where it says what concerns it: the server is about to stop, or takes larger
+// messages.
+func (s *session) changed(f *frame) error {
+	i, err := readInfo(f.text)
+	if err != nil {
+		return fault.Wrap(fault.Backend, "nats.changed", err, "the server's INFO cannot be read")
+	}
+	before := *s.told()
+	s.info = *i
+	after := *s.told()
+	if before == after || !s.greeted {
+		return nil
+	}
+	return s.d.Show(gate.Pass{}, appendInfo(nil, &after))
+}
+
+// arrival is a message on its way to the client.
+type arrival struct {
+	u       *sub
+	k       *kind
+	h       *headers
+	stored  bool // a consumer sent it: what is not shown is not lost, and comes again
+	subject string
+}
+
+// deliver asks for a message of the server.
+func (s *session) deliver(ctx context.Context, f *frame, b []byte, from int64) error {
+	u := s.subs[string(f.sid)]
+	if u == nil || u.shut {
+		return nil // the client ended it meanwhile
+	}
+	u.seen++
+	last := !u.counted && u.limit > 0 && u.seen >= u.limit
+	err := s.arrived(ctx, u, f, b, from)
+	if last && err == nil {
+		s.forget(u)
+	}
+	return err
+}
+
+func (s *session) arrived(ctx context.Context, u *sub, f *frame, b []byte, from int64) error {
+	if anywhere(u.subject) && u.queue == "" && !literalPlain(f.subject) {
+		return nil // a set of all subjects is one of all that users have
+	}
+	a, err := s.arrivalOf(u, f, b)
+	if err != nil {
+		return s.withhold(a, s.d.RefuseText(err, f.length))
+	}
+	if err := s.shown(a.k); err != nil {
+		return s.withhold(a, s.d.Refuse(a.k.h, nil, err))
+	}
+	r := gate.Request{From: from, To: from + int64(f.length), Message: true, Arrives: true, Agreed: u.agreed, Clear: true}
+	if !s.d.Settled(a.k.h) {
+		r.Sent = s.sentOf(f, b, a.subject, a.h)
+	}
+	pass, err := s.d.Ask(ctx, a.k.h, r)
+	if err != nil {
+		var hold *gate.Hold
+		if errors.As(err, &hold) {
+			err = s.d.Decline(hold)
+		}
+		if fatal(ctx, err) {
+			return err
+		}
+		return s.withhold(a, err)
+	}
+	s.d.Count(pass, sha256.Sum256(b[f.line:f.line+f.size]), f.size)
+	if err := s.d.Reply(pass, b[:f.length]); err != nil {
+		return err
+	}
+	s.down = append(s.down, ending{pass, gate.Outcome{Status: access.StatusOK, Bytes: int64(f.size)}})
+	s.give(f, a.h)
+	u.got++
+	if u.counted && u.limit > 0 && u.got >= u.limit {
+		return s.cut(u)
+	}
+	return nil
+}
+
+// literalPlain reports whether a subject is a literal one of users.
+func literalPlain(subject []byte) bool { return classOf(string(subject)) == plain }
+
+// shown says why a message is not shown under the masks of this moment.
+func (s *session) shown(k *kind) error {
+	if err := s.d.Refresh(); err != nil {
+		return err
+	}
+	m := s.d.Masks()
+	if m == nil {
+		return nil
+	}
+	for _, r := range k.resources {
+		if !m.Document(r, access.ToClient).None() {
+			return errBody
+		}
+	}
+	return nil
+}
+
+// arrivalOf works out what a message is to its session.
+func (s *session) arrivalOf(u *sub, f *frame, b []byte) (arrival, error) {
+	a := arrival{u: u}
+	matched := u.subject == string(f.subject) || matches(u.subject, string(f.subject))
+	if k := s.arrives[string(f.subject)]; k != nil && matched && f.head == 0 && u.inbox == "" {
+		a.k, a.subject = k, k.subject
+		return a, nil
+	}
+	if !literal(f.subject) {
+		return a, errSubject
+	}
+	a.subject = string(f.subject)
+	if f.head > 0 {
+		h, err := readHeaders(f.header(b))
+		if err != nil {
+			return a, err
+		}
+		a.h = &h
+	}
+	o, err := originOf(a.subject, string(f.reply), a.h, f.payload(b))
+	if err != nil {
+		return a, err
+	}
+	if u.inbox != "" && s.know.catalogue != nil {
+		s.know.catalogue.learn(f.payload(b))
+	}
+	a.stored = o.consumer != "" && !matched
+	known := !a.stored && !o.direct
+	switch {
+	case known && u.inbox != "" && matched:
+		a.k = u.kind
+	case known && s.arrives[a.subject] != nil:
+		a.k = s.arrives[a.subject]
+	case known:
+		r := s.know.subjectResource(a.subject)
+		actions := []access.Action{named(actSubscribe, r), named(actDeliver, r)}
+		if classOf(a.subject) != plain {
+			actions = append(actions, named(actOpaque, r))
+		}
+		a.k = &kind{subject: a.subject, resources: []string{r.Resource}, h: s.d.Judge(statement("MSG "+a.subject, actions, nil))}
+		s.keep(s.arrives, a.subject, a.k)
+	default:
+		a.k = s.kindOf(a.subject, o)
+	}
+	return a, nil
+}
+
+// kindOf returns the statement of a message that was stored.
+func (s *session) kindOf(subject string, o origin) *kind {
+	key := strings.Join(append([]string{subject, o.stream, o.consumer}, o.subjects...), "\x00")
+	if k := s.arrives[key]; k != nil {
+		return k
+	}
+	actions, related := o.delivery(s.know.connection)
+	text := "MSG " + subject
+	if o.stream != "" {
+		text += " from " + strings.TrimSuffix(o.stream+"/"+o.consumer, "/")
+	}
+	k := &kind{subject: subject, resources: o.resources(s.know.connection), h: s.d.Judge(statement(text, actions, related))}
+	s.keep(s.arrives, key, k)
+	return k
+}
+
+// keep remembers a statement, for as many subjects as there is room for.
+func (s *session) keep(in map[string]*kind, key string, k *kind) {
+	if len(in) >= maxKinds {
+		clear(in)
+	}
+	in[key] = k
+}
+
+// withhold leaves a message out. Of a plain subscription nobody is told, as a server with permissions does it. A group would lose
+// the message, so that the session takes no more of it; what a consumer sent stays unacknowledged, and comes again.
+func (s *session) withhold(a arrival, why error) error {
+	switch {
+	case a.u.queue != "":
+		if err := s.cut(a.u); err != nil {
+			return err
+		}
+	case a.stored || a.u.inbox != "":
+	default:
+		return nil
+	}
+	return s.d.Show(gate.Pass{}, notSubscribed(a.u.subject, a.u.queue, why))
+}
+
+// give notes where the session may reply to.
+func (s *session) give(f *frame, h *headers) {
+	now := s.g.Now()
+	if len(f.reply) > 0 && literal(f.reply) {
+		s.given.add(f.reply, now.Add(replyTimeOf(f.reply)))
+		if token := inboxOf(string(f.reply)); token != "" && s.inboxes[token] == 0 {
+			s.p.inboxes.hand(inboxKey(s.know.connection, token), s.g.Caller().Principal.ID())
+		}
+	}
+	if h != nil && h.status != "" { // a consumer that waits for its client to say that it keeps up
+		if v, ok := h.get("Nats-Consumer-Stalled"); ok && strings.HasPrefix(v, "$JS.FC.") {
+			s.given.add([]byte(v), now.Add(replyTime))
+		}
+	}
+}
+
+func replyTimeOf(reply []byte) time.Duration {
+	if strings.HasPrefix(string(reply), "$JS.ACK.") {
+		return ackTime
+	}
+	return replyTime
+}

@@ -1,0 +1,259 @@
+package nats
+
+import (
+	"context"
+	"crypto/sha256"
+	"strings"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/gate"
+)
+
+// kind is a statement that many messages share.
+type kind struct {
+	h         *gate.Handle
+	subject   string
+	resources []string // whose masks bind the message
+	call      *judged  // where it is a call; nil elsewhere
+}
+
+var (
+	errSubject  = fault.New(fault.Malformed, "nats.publish", "the subject has an empty or odd token, or a wildcard")
+	errReply    = fault.New(fault.Malformed, "nats.publish", "the reply subject has an empty or odd token, or a wildcard")
+	errStatus   = fault.New(fault.Malformed, "nats.publish", "only servers send a status")
+	errDisguise = fault.New(fault.Malformed, "nats.publish", "a header holds the name of another one, which some servers read")
+	errNoHeader = fault.New(fault.Malformed, "nats.publish", "the server does not take headers")
+	errBody     = &fault.Error{Op: "nats.publish", Kind: fault.Denied, Say: "permission denied: the message may hold what is masked here, and cannot be masked"}
+)
+
+// publish asks for a message of the client.
+func (s *session) publish(ctx context.Context, f *frame, b []byte, from int64) error {
+	refusal := func(subject string) func(error) []byte {
+		return func(why error) []byte { return notPublished(subject, why) }
+	}
+	k, h, err := s.publishing(f, b)
+	if err != nil {
+		subject := strings.ToValidUTF8(string(f.subject), "?")
+		return s.say(refusal(subject)(s.d.RefuseText(err, f.length)))
+	}
+	if err := s.refreshed(k); err != nil {
+		return s.say(refusal(k.subject)(s.d.Refuse(k.h, nil, err)))
+	}
+	r := gate.Request{From: from, To: from + int64(f.length), Clear: true, Message: k.call == nil}
+	if !s.d.Settled(k.h) {
+		r.Sent = s.sentOf(f, b, k.subject, h)
+	}
+	content := b[f.line : f.line+f.size]
+	if r.Message {
+		r.Shown = func() []any { return []any{string(f.header(b)), string(f.payload(b))} }
+	}
+	size := f.size
+	sum := sha256.Sum256(content)
+	return s.ask(ctx, k.h, r, refusal(k.subject), func(pass gate.Pass) error {
+		s.d.Count(pass, sum, size)
+		return s.stage(pass, size)
+	})
+}
+
+// refreshed takes up the policies of this moment, and says why a message is refused under their masks.
+func (s *session) refreshed(k *kind) error {
+	if err := s.d.Refresh(); err != nil {
+		return err
+	}
+	m := s.d.Masks()
+	if m == nil {
+		return nil
+	}
+	if k.call != nil {
+		if err := k.call.refuses(m); err != nil {
+			return err
+		}
+	}
+	for _, r := range k.resources {
+		if !m.Document(r, access.ToBackend).None() {
+			return errBody
+		}
+	}
+	return nil
+}
+
+// publishing works out what a message does.
+func (s *session) publishing(f *frame, b []byte) (*kind, *headers, error) {
+	if k := s.sent[string(f.subject)]; k != nil && f.head == 0 && len(f.reply) == 0 && !s.isGiven(f.subject) {
+		return k, nil, nil
+	}
+	switch {
+	case !literal(f.subject):
+		return nil, nil, errSubject
+	case len(f.reply) > 0 && !literal(f.reply):
+		return nil, nil, errReply
+	}
+	var h *headers
+	if f.head > 0 {
+		read, err := readHeaders(f.header(b))
+		switch {
+		case !s.info.Headers:
+			return nil, nil, errNoHeader
+		case err != nil:
+			return nil, nil, err
+		case read.status != "":
+			return nil, nil, errStatus
+		case disguised(&read):
+			return nil, nil, errDisguise
+		}
+		h = &read
+	}
+	subject, reply := string(f.subject), string(f.reply)
+	if isCall(subject) {
+		j, err := s.know.understand(subject, reply, f.payload(b))
+		if err != nil {
+			return nil, h, err
+		}
+		if h != nil {
+			actions, related, err := s.know.publishes(subject, h)
+			if err != nil {
+				return nil, h, err
+			}
+			j.Actions, j.Related = append(j.Actions, actions...), append(j.Related, related...)
+		}
+		return &kind{h: s.d.Judge(&j.Statement), subject: subject, call: j}, h, nil
+	}
+	k, err := s.messageTo(subject, reply, h)
+	return k, h, err
+}
+
+// messageTo returns the statement of a message.
+func (s *session) messageTo(subject, reply string, h *headers) (*kind, error) {
+	mine := reply == "" || s.mine(reply)
+	given := s.isGiven([]byte(subject)) && !internalCall(subject)
+	usual := mine && !given && classOf(subject) == plain
+	if k := s.sent[subject]; usual && h == nil && k != nil {
+		return k, nil
+	}
+	more, moreRelated, err := s.know.publishes(subject, h)
+	if err != nil {
+		return nil, err
+	}
+	actions, related := s.publishActions(subject, given)
+	text := "PUB " + subject
+	if !mine {
+		a, r := s.publishActions(reply, false)
+		actions, related = append(actions, a...), append(related, r...)
+		text += " " + reply
+	}
+	usual = usual && len(more) == 0 && len(moreRelated) == 0
+	if k := s.sent[subject]; usual && k != nil {
+		return k, nil
+	}
+	k := &kind{subject: subject, resources: []string{s.know.subjectResource(subject).Resource}}
+	k.h = s.d.Judge(statement(text, append(actions, more...), append(related, moreRelated...)))
+	if usual {
+		if len(s.sent) >= maxKinds {
+			clear(s.sent)
+		}
+		s.sent[subject] = k
+	}
+	return k, nil
+}
+
+// internalCall reports whether a subject that was given to reply to leads to what servers do for clients: whoever gave it wants it
+// done with the session's permissions.
+func internalCall(subject string) bool {
+	return classOf(subject) == internal && !strings.HasPrefix(subject, "_")
+}
+
+// publishActions returns what publishing to a subject needs.
+func (s *session) publishActions(subject string, given bool) (actions, related []access.Action) {
+	a := s.know.subjectResource(subject)
+	switch c := classOf(subject); {
+	case given && c == plain:
+		return []access.Action{named(actReply, a)}, []access.Action{named(actPublish, a)}
+	case given, c == ofInbox && s.mine(subject):
+		return []access.Action{named(actReply, a)}, nil
+	case c == plain:
+		return []access.Action{named(actPublish, a)}, nil
+	}
+	return []access.Action{named(actPublish, a), named(actOpaque, a)}, nil
+}
+
+func (s *session) isGiven(subject []byte) bool {
+	return len(s.given.when) > 0 && s.given.use(string(subject), s.g.Now())
+}
+
+// disguised reports whether a header that servers know stands inside of another one's name or value, with its colon: there are
+// servers that look for it anywhere.
+func disguised(h *headers) bool {
+	for _, e := range h.list {
+		if hides(e.name[1:]+":") || hides(e.value) {
+			return true
+		}
+	}
+	return false
+}
+
+func hides(text string) bool {
+	for {
+		i := strings.Index(text, "Nats-")
+		if i < 0 {
+			return false
+		}
+		text = text[i+len("Nats-"):]
+		if rest := strings.TrimLeft(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-"); strings.HasPrefix(rest, ":") {
+			return true
+		}
+	}
+}
+
+// sentOf is what conditions read of a message.
+func (s *session) sentOf(f *frame, b []byte, subject string, h *headers) *access.Sent {
+	size := int64(f.size - f.head)
+	m := &access.Message{Subject: subject, ReplyTo: string(f.reply), Size: &size}
+	if f.head == 0 {
+		m.Headers = map[string]any{}
+	} else if h != nil {
+		m.Headers = h.facts()
+		m.ContentType, m.ContentEncoding = mediaType(h), contentEncoding(h)
+	}
+	payload := f.payload(b)
+	if len(payload) <= s.maxBody() {
+		m.Body = func() any {
+			v, err := access.ReadJSON(payload)
+			if err != nil {
+				return nil
+			}
+			return v
+		}
+	}
+	return &access.Sent{Message: m}
+}
+
+// maxBody is how much of a message is held to be judged.
+func (s *session) maxBody() int {
+	if o := s.g.Connection().NATS; o != nil && o.MaxBody > 0 {
+		return o.MaxBody
+	}
+	return defaultBody
+}
+
+const defaultBody = 1 << 20
+
+// mediaType is the content type of a message, as users of headers write it; "" where it says none.
+func mediaType(h *headers) string {
+	v := firstFold(h, "Content-Type")
+	v, _, _ = strings.Cut(v, ";")
+	return strings.ToLower(strings.TrimSpace(v))
+}
+
+func contentEncoding(h *headers) string {
+	return strings.ToLower(strings.TrimSpace(firstFold(h, "Content-Encoding")))
+}
+
+func firstFold(h *headers, name string) string {
+	for _, e := range h.list {
+		if strings.EqualFold(e.name, name) {
+			return e.value
+		}
+	}
+	return ""
+}

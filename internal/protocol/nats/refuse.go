@@ -1,0 +1,116 @@
+package nats
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"gatehouse/internal/fault"
+	"gatehouse/internal/gate"
+)
+
+// maxWords bounds what an error says.
+const maxErr = 1 << 10
+
+// appendErr appends -ERR with words, in which nothing ends the quotes or the line.
+func appendErr(dst []byte, words string) []byte {
+	dst = append(dst, "-ERR '"...)
+	if len(words) > maxErr {
+		words = words[:maxErr]
+	}
+	for i := range len(words) {
+		c := words[i]
+		switch {
+		case c == '\'':
+			c = '`'
+		case c < ' ' || c == 0x7f:
+			c = ' '
+		}
+		dst = append(dst, c)
+	}
+	return append(dst, "'\r\n"...)
+}
+
+// said is what a client may read of an error, in one line.
+func said(err error) string {
+	say, hint := fault.Say(err)
+	if hint != "" {
+		say += ". " + hint
+	}
+	return say
+}
+
+// loginWords says no to a login. Clients know an error by how it begins, whatever the case, and what follows is for people.
+func loginWords(err error) string {
+	if fault.KindOf(err) == fault.Malformed || fault.KindOf(err) == fault.Unavailable {
+		return said(err)
+	}
+	return "Authorization Violation: " + said(err)
+}
+
+// Refuse implements wire.Session: the last words before the connection is closed.
+func (s *session) Refuse(err error) {
+	words := loginWords(err)
+	if s.d != nil {
+		words = s.lastWords(err)
+	}
+	_, _ = s.conn.Write(appendErr(nil, words))
+}
+
+// errPayload and errProtocol end a connection, as servers do.
+var errPayload = fault.New(fault.Malformed, "nats.relay", "Maximum Payload Violation")
+
+// lastWords says why a session ends. A client that reads that its connection is stale connects again by itself; so it does where
+// its login is over, with a new token.
+func (s *session) lastWords(err error) string {
+	switch fault.KindOf(err) {
+	case fault.Backend:
+		return "Stale Connection"
+	case fault.Malformed:
+		say, _ := fault.Say(err)
+		return say
+	case fault.Unauthenticated:
+		return "User Authentication Expired: " + said(err)
+	default:
+		return "User Authentication Revoked: " + said(err)
+	}
+}
+
+// fatal reports whether an error ends the session, rather than refuses one operation.
+func fatal(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || errors.Is(err, gate.ErrMoved) || errors.Is(err, gate.ErrBusy)
+}
+
+// notPublished is the refusal of a message.
+func notPublished(subject string, why error) []byte {
+	return appendErr(nil, "Permissions Violation for Publish to \""+shown(subject)+"\": "+said(why))
+}
+
+// notSubscribed is the refusal of a subscription.
+func notSubscribed(subject, queue string, why error) []byte {
+	words := "Permissions Violation for Subscription to \"" + shown(subject) + "\""
+	if queue != "" {
+		words += " using queue \"" + shown(queue) + "\""
+	}
+	return appendErr(nil, words+": "+said(why))
+}
+
+// shown is a subject between quotes.
+func shown(s string) string {
+	if len(s) > maxErr/2 {
+		s = s[:maxErr/2] + "..."
+	}
+	return strings.ReplaceAll(s, "\"", "`")
+}
+
+// passedOn are how errors of a server begin that its clients know, and that tell nothing of the gateway's login.
+func passedOn(text string) bool {
+	text = strings.ToLower(strings.Trim(text, "' "))
+	for _, known := range []string{"permissions violation", "maximum subscriptions exceeded", "invalid subject", "invalid publish subject",
+		"slow consumer", "stale connection", "maximum payload violation", "maximum control line exceeded"} {
+		if strings.HasPrefix(text, known) {
+			return true
+		}
+	}
+	return false
+}

@@ -4,6 +4,7 @@ package protocol
 import (
 	"gatehouse/internal/protocol/aws"
 	"gatehouse/internal/protocol/http"
+	"gatehouse/internal/protocol/nats"
 	"gatehouse/internal/protocol/postgres"
 	"gatehouse/internal/wire"
 )
@@ -14,5 +15,6 @@ func All(d wire.Deps) []wire.Protocol {
 		postgres.New(d),
 		http.New(d),
 		aws.New(d),
+		nats.New(d),
 	}
 }

@@ -31,8 +31,8 @@ func appendErr(dst []byte, words string) []byte {
 	return append(dst, "'\r\n"...)
 }
 
-// said is what a client may read of an error, in one line.
-func said(err error) string {
+// worded is what a client may read of an error, in one line.
+func worded(err error) string {
 	say, hint := fault.Say(err)
 	if hint != "" {
 		say += ". " + hint
@@ -43,9 +43,9 @@ func said(err error) string {
 // loginWords says no to a login. Clients know an error by how it begins, whatever the case, and what follows is for people.
 func loginWords(err error) string {
 	if fault.KindOf(err) == fault.Malformed || fault.KindOf(err) == fault.Unavailable {
-		return said(err)
+		return worded(err)
 	}
-	return "Authorization Violation: " + said(err)
+	return "Authorization Violation: " + worded(err)
 }
 
 // Refuse implements wire.Session: the last words before the connection is closed.
@@ -70,9 +70,9 @@ func (s *session) lastWords(err error) string {
 		say, _ := fault.Say(err)
 		return say
 	case fault.Unauthenticated:
-		return "User Authentication Expired: " + said(err)
+		return "User Authentication Expired: " + worded(err)
 	default:
-		return "User Authentication Revoked: " + said(err)
+		return "User Authentication Revoked: " + worded(err)
 	}
 }
 
@@ -83,7 +83,7 @@ func fatal(ctx context.Context, err error) bool {
 
 // notPublished is the refusal of a message.
 func notPublished(subject string, why error) []byte {
-	return appendErr(nil, "Permissions Violation for Publish to \""+shown(subject)+"\": "+said(why))
+	return appendErr(nil, "Permissions Violation for Publish to \""+shown(subject)+"\": "+worded(why))
 }
 
 // notSubscribed is the refusal of a subscription.
@@ -92,7 +92,7 @@ func notSubscribed(subject, queue string, why error) []byte {
 	if queue != "" {
 		words += " using queue \"" + shown(queue) + "\""
 	}
-	return appendErr(nil, words+": "+said(why))
+	return appendErr(nil, words+": "+worded(why))
 }
 
 // shown is a subject between quotes.

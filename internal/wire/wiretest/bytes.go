@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"testing"
+	"time"
 
 	"gatehouse/internal/access"
 )
@@ -170,6 +171,7 @@ func recorderDown(t *testing.T, s *Suite) {
 				c := w.login(t)
 				c.good(t, &s.States[0])
 				c.walk(t, st.Enter)
+				w.settled(t) // an outcome that follows its answer must not be what fails
 				before := w.tap.snapshot()
 				w.recorder.fail(fail[0], fail[1])
 				c.send(st.Request(w.mark("good")))
@@ -226,5 +228,31 @@ func (w *world) ownLasting(t *testing.T) {
 		if n < 0 {
 			t.Errorf("sent without a lasting record, %d times: %s", -n, text)
 		}
+	}
+}
+
+// settled waits until every intent has its outcome, where sessions do not wait for one before they answer.
+func (w *world) settled(t *testing.T) {
+	t.Helper()
+	if !w.s.Duplex {
+		return
+	}
+	for due := time.Now().Add(patience); ; {
+		open := 0
+		for _, e := range w.recorder.all() {
+			switch e.Kind {
+			case access.EventActionIntended:
+				open++
+			case access.EventActionEnded:
+				open--
+			}
+		}
+		if open == 0 {
+			return
+		}
+		if time.Now().After(due) {
+			t.Fatalf("%d intents have no outcome", open)
+		}
+		time.Sleep(time.Millisecond) // the outcome follows the answer, and says so to nobody
 	}
 }

@@ -25,7 +25,7 @@ import (
 	"gatehouse/internal/wire"
 )
 
-// Suite describes a protocol to Run. All fields are required but Rendered.
+// Suite describes a protocol to Run. All fields are required but Rendered, Cancel and Duplex.
 type Suite struct {
 	// Protocol makes the protocol; each world gets one of its own.
 	Protocol func() wire.Protocol
@@ -58,8 +58,12 @@ type Suite struct {
 	Oversize [][]byte
 	// Flood is a request whose answer is larger than what any buffer on the way holds. Its text holds mark.
 	Flood func(mark string) []byte
-	// Cancel is the request, on a connection of its own, to cancel what the session that got this welcome does.
+	// Cancel is the request, on a connection of its own, to cancel what the session that got this welcome does. nil where
+	// the protocol has no such request.
 	Cancel func(welcome Answer) []byte
+	// Duplex says that both sides speak at any time: a session has a backend of its own, which nobody uses again, and outcomes come
+	// in the order in which things end.
+	Duplex bool
 	// States are the states that a session can be in; the first is the idle one.
 	States []State
 }

@@ -98,7 +98,7 @@ func judgement(r *policy.Rules, u *wire.Understood, in *access.Input) (message.J
 	st := &u.Statement
 	v := r.Decide(st, in)
 	e := r.Explain(st, in)
-	j := message.Judgement{Text: st.Text, Effect: v.Effect.String(), Because: v.Because, Message: v.Message, Reviewers: v.Approval.Reviewers}
+	j := message.Judgement{Text: st.Text, Effect: v.Effect.String(), Because: v.Because, Message: v.Message, Reviewers: v.Approval.Reviewers, Record: e.Record}
 	if f := tested(r.Masks(), st); f != "" && v.Effect != access.Deny {
 		j.Effect, v.Effect = access.Deny.String(), access.Deny
 		j.Message = f + " is masked: the statement would tell its values apart by filtering, joining, grouping, sorting or computing"

@@ -208,7 +208,7 @@ type PolicyStatement struct {
 	With      *MaskWith `json:"with,omitempty"`      // mask: how; default redact
 	Fields    []string  `json:"fields,omitempty"`    // mask: paths inside the documents (bodies, messages, items) of the resources, such as $.customers[*].email or **.ssn
 	Headers   []string  `json:"headers,omitempty"`   // mask: headers of the messages of the resources
-	In        string    `json:"in,omitempty"`        // mask with fields, headers or detect: response (default), request, both
+	In        string    `json:"in,omitempty"`        // mask with fields, headers or detect: response (default; what a client is shown, or delivered), request (what it sends, or publishes), both
 
 	AllowLookup bool          `json:"allow_lookup,omitempty"` // mask by resource: rows may be looked up by the whole value, as in WHERE email = $1
 	Lookups     *LookupBudget `json:"lookups,omitempty"`      // mask with allow_lookup: how many, for each principal and field; default 100 per 1h

@@ -126,6 +126,9 @@ func (a *app) printExplanation(e *message.Explanation) {
 		if j.Effect == "approve" {
 			a.printf("  reviewers: %s\n", reviewers(j.Reviewers))
 		}
+		if j.Record != "" {
+			a.printf("  recorded: %s\n", visible(j.Record))
+		}
 		for _, x := range j.Actions {
 			a.printf("  %s on %s: %s, %s\n", visible(x.Action.Name), visible(x.Action.Resource), a.paint(effectColour(x.Effect), visible(x.Effect)), visible(x.Why))
 			for _, s := range x.Considered {

@@ -23,7 +23,7 @@ type Explanation struct {
 	Actions    []ExplainedAction   `json:"actions"`
 	Masks      []ExplainedMask     `json:"masks,omitempty"`     // of the fields that the statement touches
 	Detect     []ExplainedDetector `json:"detect,omitempty"`    // on every value
-	Documents  []ExplainedDocument `json:"documents,omitempty"` // inside of documents, where the statement is a request
+	Documents  []ExplainedDocument `json:"documents,omitempty"` // inside of documents, where the statement is a request, a message, or about a set of resources
 }
 
 // ExplainedAction is one action of the statement and what every policy statement makes of it.
@@ -96,7 +96,7 @@ func (r *Rules) Explain(st *access.Statement, in *access.Input) Explanation {
 	}
 	switch {
 	case r.masks == nil:
-	case in != nil && in.Request != nil:
+	case in != nil && in.Request != nil || slices.ContainsFunc(st.Actions, func(a access.Action) bool { return a.Wild }):
 		r.explainDocuments(&e, st)
 	default:
 		r.explainMasks(&e, st)
@@ -156,6 +156,9 @@ func (r *Rules) consider(b *bound, f *facts, number int) (bool, string) {
 		}
 		return false, "other actions"
 	case !b.touches(number, f.action):
+		if f.action.Wild && meetsAny(b.resources, f.action.Resource) {
+			return false, "no one of its resources covers all that is asked for"
+		}
 		return false, "other resources"
 	case b.condition == nil && b.beyond != nil:
 		return true, sayBeyond(b.beyond)

@@ -141,6 +141,30 @@ func TestMasksOfSets(t *testing.T) {
 	}
 }
 
+// TestExplainSets: an explanation of a subscription says what would be hidden of anything in it, and how messages are recorded.
+func TestExplainSets(t *testing.T) {
+	r := queues(t, []access.PolicyStatement{
+		recorded("mq:*", "jobs/*", &access.RecordWith{Messages: 50}),
+		inside("hash", "", []string{"$.card"}, nil, "jobs/subject/refunds.eu"),
+		deny("mq:Subscribe", "jobs/subject/secret.*"),
+	})
+	for resource, want := range map[string]string{
+		"jobs/subject/refunds.*": "$.card in each response of jobs/subject/refunds.*: hash",
+		"jobs/subject/orders.*":  "recorded    each message by itself up to 100 a second, beyond in windows of up to 50 messages within 1s",
+		"jobs/**":                "+ allow   statement 1 of policy app: action and resource match",
+		"jobs/subject/*.eu":      "+ deny    statement 3 of policy app: action and resource match",
+	} {
+		if e := r.Explain(stmt(set("mq:Subscribe", resource)), input()).String(); !strings.Contains(e, want) {
+			t.Errorf("no %q in\n%s", want, e)
+		}
+	}
+	part := queues(t, []access.PolicyStatement{allow("mq:Subscribe", "jobs/subject/refunds.eu"), allow("mq:*", "jobs/queue/*")})
+	e := part.Explain(stmt(set("mq:Subscribe", "jobs/subject/refunds.*")), input()).String()
+	if !strings.Contains(e, "statement 1 of policy app: no one of its resources covers all that is asked for") || !strings.Contains(e, "statement 2 of policy app: other resources") {
+		t.Error(e)
+	}
+}
+
 // message is an input with a message.
 func message(body string, change ...func(*access.Message)) *access.Input {
 	in, size, again := input(), int64(len(body)), true

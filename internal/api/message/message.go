@@ -109,6 +109,7 @@ type Judgement struct {
 	Because   access.Because    `json:"because"`
 	Message   string            `json:"message,omitempty"`
 	Reviewers [][]string        `json:"reviewers,omitempty" doc:"A reviewer must hold a role from each list; empty means the operator"`
+	Record    string            `json:"record,omitempty" doc:"How messages would be recorded, in words, where a statement says so"`
 	Actions   []ExplainedAction `json:"actions" nullable:"false"`
 	Masks     []ExplainedMask   `json:"masks,omitempty" doc:"What would be hidden of the fields that the statement touches"`
 	Detect    []ExplainedMask   `json:"detect,omitempty" doc:"What detectors would hide in every value"`

@@ -20,13 +20,13 @@ func jetstream() knowledge {
 }
 
 const (
-	inbox    = "_INBOX.mine.1"
-	ackMine  = "$JS.ACK.ORDERS.work.1.2.3.4.5"
-	ackOther = "$JS.ACK.ORDERS.work.1.9.9.4.5"
+	inboxMine = "_INBOX.mine.1"
+	ackMine   = "$JS.ACK.ORDERS.work.1.2.3.4.5"
+	ackOther  = "$JS.ACK.ORDERS.work.1.9.9.4.5"
 )
 
-// said writes actions as a test compares them: without the connection, with + in front of a set.
-func said(actions []access.Action) string {
+// wrote writes actions as a test compares them: without the connection, with + in front of a set.
+func wrote(actions []access.Action) string {
 	var out []string
 	for _, a := range actions {
 		resource := strings.TrimPrefix(a.Resource, "jobs/")
@@ -79,14 +79,14 @@ var understandCases = []struct {
 	{"direct get", "$JS.API.DIRECT.GET.KV_b", `{"seq":7}`, "GetMessage stream/KV_b", "Subscribe +subject/$KV.b.**"},
 	{"direct get of a key", "$JS.API.DIRECT.GET.KV_b.$KV.b.k", "", "GetMessage stream/KV_b", "Subscribe subject/$KV.b.k"},
 	{"direct get of several", "$JS.API.DIRECT.GET.S", `{"multi_last":["a.*","b"],"batch":5}`, "GetMessage stream/S", "Subscribe +subject/a.*; Subscribe subject/b"},
-	{"backup", "$JS.API.STREAM.SNAPSHOT.S", `{"deliver_subject":"` + inbox + `","no_consumers":true,"chunk_size":1000}`, "SnapshotStream stream/S", "Subscribe +subject/**"},
+	{"backup", "$JS.API.STREAM.SNAPSHOT.S", `{"deliver_subject":"` + inboxMine + `","no_consumers":true,"chunk_size":1000}`, "SnapshotStream stream/S", "Subscribe +subject/**"},
 	{"backup to elsewhere", "$JS.API.STREAM.SNAPSHOT.S", `{"deliver_subject":"x.y"}`, "Publish subject/x.y; SnapshotStream stream/S", "Subscribe +subject/**"},
 	{"restore", "$JS.API.STREAM.RESTORE.S", `{"config":{"name":"S","subjects":["a"]},"state":{"messages":1}}`,
 		"RestoreStream stream/S; Subscribe subject/a", "Publish subject/a"},
 	{"a part of a backup", "$JS.SNAPSHOT.RESTORE.S.xyz", "\x00\x01", "RestoreStream stream/S", ""},
 	{"step down", "$JS.API.STREAM.LEADER.STEPDOWN.S", "", "ManageCluster stream/S", ""},
 	{"remove a server", "$JS.API.SERVER.REMOVE", `{"peer":"n2"}`, "ManageCluster jobs", ""},
-	{"ephemeral consumer", "$JS.API.CONSUMER.CREATE.S", `{"stream_name":"S","config":{"deliver_policy":"all","ack_policy":"none","deliver_subject":"` + inbox + `"}}`,
+	{"ephemeral consumer", "$JS.API.CONSUMER.CREATE.S", `{"stream_name":"S","config":{"deliver_policy":"all","ack_policy":"none","deliver_subject":"` + inboxMine + `"}}`,
 		"CreateConsumer +stream/S/consumer/*; Consume +stream/S/consumer/*", "Subscribe +subject/**"},
 	{"named consumer", "$JS.API.CONSUMER.CREATE.S.c", `{"stream_name":"S","config":{"name":"c","filter_subjects":["a","b.>"]},"action":"create"}`,
 		"CreateConsumer stream/S/consumer/c", "Subscribe subject/a; Subscribe +subject/b.**"},
@@ -124,15 +124,15 @@ func TestCallsUnderstood(t *testing.T) {
 		known[v.Name] = true
 	}
 	for _, c := range understandCases {
-		j, err := jetstream().understand(c.subject, inbox, []byte(c.payload))
+		j, err := jetstream().understand(c.subject, inboxMine, []byte(c.payload))
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
-		if got := said(j.Actions); got != c.actions {
+		if got := wrote(j.Actions); got != c.actions {
 			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.actions)
 		}
-		if got := said(j.Related); got != c.related {
+		if got := wrote(j.Related); got != c.related {
 			t.Errorf("%s, related:\n got %s\nwant %s", c.name, got, c.related)
 		}
 		for _, a := range slices.Concat(j.Actions, j.Related) {
@@ -152,7 +152,7 @@ func TestWhereAnswersGo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := said(j.Actions), "GetMessage stream/S; Publish subject/payments.approve"; got != want {
+	if got, want := wrote(j.Actions), "GetMessage stream/S; Publish subject/payments.approve"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	if err := j.refuses(masksOn("jobs/subject/a")); err == nil {
@@ -185,10 +185,10 @@ func TestCopiesOfMaskedMessages(t *testing.T) {
 		"transform":      {"$JS.API.STREAM.CREATE.M", `{"name":"M","subjects":["a"],"subject_transform":{"src":"a","dest":"b"}}`},
 		"update":         {"$JS.API.STREAM.UPDATE.M", `{"name":"M","subjects":["a"],"republish":{"dest":"b"}}`},
 		"push":           {"$JS.API.CONSUMER.CREATE.S.c", `{"stream_name":"S","config":{"name":"c","filter_subject":"a","deliver_subject":"b"}}`},
-		"backup":         {"$JS.API.STREAM.SNAPSHOT.S", `{"deliver_subject":"` + inbox + `"}`},
+		"backup":         {"$JS.API.STREAM.SNAPSHOT.S", `{"deliver_subject":"` + inboxMine + `"}`},
 		"another domain": {"$JS.hub.API.STREAM.CREATE.M", `{"name":"M","mirror":{"name":"S","filter_subject":"a"}}`},
 	} {
-		j, err := jetstream().understand(c[0], inbox, []byte(c[1]))
+		j, err := jetstream().understand(c[0], inboxMine, []byte(c[1]))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -231,8 +231,8 @@ func TestCallsThatCannotBeRead(t *testing.T) {
 		"bytes after the object":       {"$JS.API.STREAM.PURGE.A", `{"seq":1} {}`},
 		"long":                         {"$JS.API.STREAM.PURGE.A", `{"filter":"` + strings.Repeat("a", maxCall) + `"}`},
 	} {
-		if j, err := jetstream().understand(c[0], inbox, []byte(c[1])); err == nil {
-			t.Errorf("%s: understood as %s", name, said(j.Actions))
+		if j, err := jetstream().understand(c[0], inboxMine, []byte(c[1])); err == nil {
+			t.Errorf("%s: understood as %s", name, wrote(j.Actions))
 		}
 	}
 }
@@ -249,7 +249,7 @@ func TestBoundedCalls(t *testing.T) {
 		`$JS.API.STREAM.INFO.S `:                                true,
 	} {
 		subject, payload, _ := strings.Cut(call, " ")
-		j, err := jetstream().understand(subject, inbox, []byte(payload))
+		j, err := jetstream().understand(subject, inboxMine, []byte(payload))
 		if err != nil || j.Bounded != want {
 			t.Errorf("%s: bounded %v, %v", call, j != nil && j.Bounded, err)
 		}
@@ -273,8 +273,8 @@ func TestCatalogue(t *testing.T) {
 		// What is told of a stream here is not about one of another domain.
 		"$JS.hub.API.CONSUMER.MSG.NEXT.S.c": "Consume stream/S/consumer/c; Subscribe +subject/**",
 	} {
-		j, err := k.understand(subject, inbox, nil)
-		if err != nil || said(j.Related) != want {
+		j, err := k.understand(subject, inboxMine, nil)
+		if err != nil || wrote(j.Related) != want {
 			t.Errorf("%s: %v, %v", subject, j, err)
 		}
 	}
@@ -322,8 +322,8 @@ func TestPublishHeaders(t *testing.T) {
 	} {
 		h := &headers{list: []header{{c.header, c.value}}}
 		actions, related, err := jetstream().publishes(c.subject, h)
-		if err != nil || said(actions) != c.actions || said(related) != c.related {
-			t.Errorf("%s: %s; %s; %v", name, said(actions), said(related), err)
+		if err != nil || wrote(actions) != c.actions || wrote(related) != c.related {
+			t.Errorf("%s: %s; %s; %v", name, wrote(actions), wrote(related), err)
 		}
 	}
 	for name, h := range map[string]header{
@@ -346,9 +346,9 @@ func TestOrigin(t *testing.T) {
 	}{
 		"plain":           {"a", "b", "x", nil, "Deliver subject/a", "subject/a"},
 		"of a consumer":   {"a", ackMine, "x", nil, "Consume stream/ORDERS/consumer/work; Deliver subject/a", "subject/a stream/ORDERS"},
-		"got":             {inbox, "", answer, nil, "Deliver subject/" + inbox + "; Deliver subject/a", "subject/" + inbox + " subject/a"},
-		"got directly":    {inbox, "", "x", &headers{list: []header{{"Nats-Stream", "S"}, {"Nats-Subject", "a"}}}, "GetMessage stream/S; Deliver subject/" + inbox + "; Deliver subject/a", "subject/" + inbox + " subject/a stream/S"},
-		"claimed":         {inbox, "", "x", &headers{list: []header{{"Nats-Subject", "free"}, {"Nats-Stream", "S"}, {"Nats-Subject", "a"}}}, "GetMessage stream/S; Deliver subject/" + inbox + "; Deliver subject/free; Deliver subject/a", "subject/" + inbox + " subject/free subject/a stream/S"},
+		"got":             {inboxMine, "", answer, nil, "Deliver subject/" + inboxMine + "; Deliver subject/a", "subject/" + inboxMine + " subject/a"},
+		"got directly":    {inboxMine, "", "x", &headers{list: []header{{"Nats-Stream", "S"}, {"Nats-Subject", "a"}}}, "GetMessage stream/S; Deliver subject/" + inboxMine + "; Deliver subject/a", "subject/" + inboxMine + " subject/a stream/S"},
+		"claimed":         {inboxMine, "", "x", &headers{list: []header{{"Nats-Subject", "free"}, {"Nats-Stream", "S"}, {"Nats-Subject", "a"}}}, "GetMessage stream/S; Deliver subject/" + inboxMine + "; Deliver subject/free; Deliver subject/a", "subject/" + inboxMine + " subject/free subject/a stream/S"},
 		"published again": {"b", "", "x", &headers{list: []header{{"Nats-Stream", "S"}, {"Nats-Subject", "a"}}}, "GetMessage stream/S; Deliver subject/b; Deliver subject/a", "subject/b subject/a stream/S"},
 	} {
 		o, err := originOf(c.subject, c.reply, c.h, []byte(c.payload))
@@ -357,14 +357,14 @@ func TestOrigin(t *testing.T) {
 			continue
 		}
 		actions, _ := o.delivery("jobs")
-		if got := said(actions); got != c.actions {
+		if got := wrote(actions); got != c.actions {
 			t.Errorf("%s:\n got %s\nwant %s", name, got, c.actions)
 		}
 		if got := strings.ReplaceAll(strings.Join(o.resources("jobs"), " "), "jobs/", ""); got != c.resources {
 			t.Errorf("%s: resources %s, want %s", name, got, c.resources)
 		}
 	}
-	if _, err := originOf(inbox, "", nil, []byte(strings.Replace(answer, `"seq"`, `"subject":"free","seq"`, 1))); err == nil {
+	if _, err := originOf(inboxMine, "", nil, []byte(strings.Replace(answer, `"seq"`, `"subject":"free","seq"`, 1))); err == nil {
 		t.Error("an answer with two subjects is read")
 	}
 	m, err := unpackStored([]byte(answer))
@@ -386,7 +386,7 @@ func FuzzCalls(f *testing.F) {
 		if !isCall(subject) || !literal([]byte(subject)) {
 			return
 		}
-		j, err := jetstream().understand(subject, inbox, payload)
+		j, err := jetstream().understand(subject, inboxMine, payload)
 		if err != nil {
 			return
 		}

@@ -39,7 +39,7 @@ const (
 func jetstreamVerbs() []wire.Verb {
 	return []wire.Verb{
 		{Name: actRollup, About: "a publish that removes what was stored before (`Nats-Rollup`), on the subjects that it empties; nats:Publish comes with it"},
-		{Name: actSchedule, About: "a publish that the server sends on by itself later (`Nats-Schedule`); nats:Publish on the target, and nats:GetMessage on the source, come with it"},
+		{Name: actSchedule, About: "a publish that the server sends on by itself later (`Nats-Schedule`); nats:Publish on the target, and nats:Subscribe on the source, come with it"},
 		{Name: actCreateStream, About: "making a stream; what its configuration does needs permission too: nats:Subscribe on the subjects that it captures, nats:Consume on streams that it copies, nats:Publish on subjects that it writes"},
 		{Name: actUpdateStream, About: "changing a stream, as nats:CreateStream; where the new limits may remove messages, nats:PurgeStream counts too for deny and approve"},
 		{Name: actDeleteStream, About: "removing a stream with its messages"},

@@ -90,11 +90,17 @@ func (s *session) subscribeActions(u *sub) ([]access.Action, error) {
 		}
 	}
 	u.counted = u.queue == ""
+	return s.wantedActions(u), nil
+}
+
+// wantedActions returns what a subscription outside of an inbox of one's own needs.
+func (s *session) wantedActions(u *sub) []access.Action {
+	a := s.know.subjectResource(u.subject)
 	actions := []access.Action{named(actSubscribe, a)}
-	if c != plain || u.queue != "" && anywhere(u.subject) { // a group would lose what one of it is not shown
+	if classOf(u.subject) != plain || u.queue != "" && anywhere(u.subject) { // a group would lose what one of it is not shown
 		actions = append(actions, named(actOpaque, a))
 	}
-	return actions, nil
+	return actions
 }
 
 // unsubscribe ends a subscription, at once or after so many messages.

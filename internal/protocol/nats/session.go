@@ -18,7 +18,8 @@ type protocol struct {
 // New makes the protocol.
 func New(d wire.Deps) wire.Protocol {
 	p := newProtocol(d)
-	return wire.Protocol{Name: "nats", Address: "127.0.0.1:4223", Verbs: verbs, Accept: p.accept, Test: testLogin}
+	return wire.Protocol{Name: "nats", Address: "127.0.0.1:4223", Verbs: verbs, Messages: true, Guardrails: guardrails(),
+		Folds: wire.Folds{Template: folds, Parent: parent}, Accept: p.accept, Test: testLogin, Understand: p.explain}
 }
 
 func newProtocol(d wire.Deps) *protocol {

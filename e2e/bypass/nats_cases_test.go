@@ -34,6 +34,9 @@ var natsPublishing = []natsCase{
 	{technique: "an answer that goes to a denied subject", channel: "information", steps: []natsStep{pubReply("$JS.API.INFO", "secret.a", "")}},
 	{technique: "a publish to somebody's inbox", channel: "plain", victim: true, steps: []natsStep{pub(natsVictim+".1", natsForged)}},
 	{technique: "a publish to somebody's inbox", channel: "an answer of the server", victim: true, steps: []natsStep{pubReply("$JS.API.INFO", natsVictim+".1", "")}},
+	{technique: "a publish to somebody's inbox", channel: "what a stream publishes again", victim: true, changes: true, steps: []natsStep{
+		ask("$JS.API.STREAM.CREATE.X", `{"name":"X","subjects":["mine.>"],"republish":{"src":"mine.>","dest":"`+natsVictim+`.>"},"storage":"memory"}`), pub("mine.a", natsForged)}},
+	{technique: "a publish to somebody's inbox", channel: "what a consumer delivers", victim: true, changes: true, steps: natsPush("OPEN", natsVictim+".x", "")[1:]},
 	{technique: "an event of the server that is forged", channel: "plain", steps: []natsStep{pub("$JS.EVENT.ADVISORY.API", natsForged)}},
 	{technique: "messages that are removed by a publish", channel: "rollup of a subject", steps: []natsStep{hpub("open.1", "Nats-Rollup: sub\r\n", "x")}},
 	{technique: "messages that are removed by a publish", channel: "rollup of a stream", steps: []natsStep{hpub("open.a", "Nats-Rollup: all\r\n", "x")}},
@@ -65,6 +68,9 @@ var natsListening = []natsCase{
 	{technique: "somebody's inbox that is listened to", channel: "by a first word", victim: true, steps: []natsStep{sub("*.*.1", "1"), live}},
 	{technique: "somebody's inbox that is listened to", channel: "everything", victim: true, steps: []natsStep{sub(">", "1"), live}},
 	{technique: "somebody's inbox that is listened to", channel: "its own name", victim: true, steps: []natsStep{sub(natsVictim+".*", "1"), live}},
+	{technique: "somebody's inbox that is listened to", channel: "a stream", victim: true, changes: true, steps: []natsStep{
+		ask("$JS.API.STREAM.CREATE.X", `{"name":"X","subjects":["_INBOX.>"],"storage":"memory","no_ack":true}`), live,
+		ask("$JS.API.STREAM.MSG.GET.X", `{"last_by_subj":"`+natsVictim+`.1"}`)}},
 	{technique: "a masked field that is listened to", channel: "plain", steps: []natsStep{sub("people.live", "1"), live}},
 	{technique: "a masked field that is listened to", channel: "queue group", steps: []natsStep{sub("people.live q", "1"), live}},
 	{technique: "a masked field that is listened to", channel: "a set", steps: []natsStep{sub("people.>", "1"), live}},

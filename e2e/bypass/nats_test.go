@@ -26,13 +26,13 @@ type natsCase struct {
 // queues is what cases about messages share.
 var queues struct {
 	nats   *mqtest.NATS
-	events *nats.Conn         // of everybody else, at the server itself
+	events *nats.Conn           // of everybody else, at the server itself
 	seen   []*nats.Subscription // of where attacks may not publish
 }
 
 // natsForbidden are the subjects on which nothing of an attack may arrive. A server delivers nothing by itself to where nobody listens
 // by that very name.
-var natsForbidden = []string{"secret.>", "secret.x", "mix.secret.>", "$KV.vault.>", "hidden.>", natsVictim + ".>", "$JS.EVENT.>"}
+var natsForbidden = []string{"secret.>", "secret.x", natsVictim + ".x", "mix.secret.>", "$KV.vault.>", "hidden.>", natsVictim + ".>", "$JS.EVENT.>"}
 
 // natsSeen returns what has arrived at the server where attacks may not publish. What others say is no attack's.
 func natsSeen(t *testing.T) (out []string) {
@@ -87,7 +87,9 @@ statements:
     actions: [nats:Publish, nats:Subscribe]
     resources: ["events/subject/secret.*", "events/subject/mix.secret.*", "events/subject/hidden.*", "events/subject/$KV.vault.*"]
   - {effect: deny, actions: ["nats:*"], resources: ["events/stream/SECRET"]}
-  - {effect: deny, actions: [nats:PurgeStream, nats:Rollup, nats:DeleteStream, nats:DeleteMessage], resources: ["events/*"]}
+  - effect: deny
+    actions: [nats:PurgeStream, nats:Rollup, nats:DeleteStream, nats:DeleteMessage]
+    resources: ["events/*"]
   - {effect: mask, resources: ["events/subject/people.*", "events/subject/staff.*"], fields: ["$.ssn"]}
 ---
 kind: Role

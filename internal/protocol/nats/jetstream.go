@@ -100,7 +100,7 @@ func (c *call) fail(format string, args ...any) {
 // answered asks for what the answer does: the server sends it wherever the request says, with permissions of its own.
 func (c *call) answered() {
 	if c.reply != "" && !c.mine(c.reply) {
-		c.act(actPublish, c.subjectResource(c.reply))
+		c.sends(c.reply)
 		c.copies = append(c.copies, c.stored...)
 	}
 }

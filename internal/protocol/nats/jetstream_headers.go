@@ -81,7 +81,7 @@ func (c *call) header(e header) {
 			return
 		}
 		if m == meansSend {
-			c.act(actPublish, c.subjectResource(e.value))
+			c.sends(e.value)
 			return
 		}
 		c.act(actSubscribe, c.subjectResource(e.value))

@@ -68,6 +68,25 @@ func subjectAction(connection, pattern string) access.Action {
 	return access.Action{Resource: access.SegmentResource(connection, "subject") + "/" + segment, Wild: strings.Contains(segment, "*")}
 }
 
+// sends asks for a subject, or a set of them, that the server will publish to for the caller.
+func (c *call) sends(pattern string) {
+	a := c.subjectResource(pattern)
+	c.act(actPublish, a)
+	if classOf(pattern) != plain || anywhere(pattern) {
+		c.act(actOpaque, a)
+	}
+}
+
+// captures asks for a subject, or a set of them, whose messages a stream will have. A set of everything would have the inboxes of
+// others too.
+func (c *call) captures(pattern string) {
+	a := c.subjectResource(pattern)
+	c.act(actSubscribe, a)
+	if classOf(pattern) != plain || anywhere(pattern) {
+		c.act(actOpaque, a)
+	}
+}
+
 // messages are the resources of what lies in a stream under some subjects.
 func (c *call) messages(stream string, patterns []string) []string {
 	out := []string{c.stream(stream).Resource}

@@ -48,7 +48,7 @@ func (c *call) config(stream string, o *object, captures bool) {
 		subjects = []string{stream}
 	}
 	for _, s := range subjects {
-		c.act(actSubscribe, c.subjectResource(s))
+		c.captures(s)
 	}
 	if mirror != nil {
 		sources = append(sources, mirror)
@@ -115,7 +115,7 @@ func (c *call) transform(o *object, stream string, subjects []string) {
 		c.fail("%sdest is no subject", o.where)
 		return
 	}
-	c.act(actPublish, c.subjectResource(to))
+	c.sends(to)
 	c.takes(stream, sets)
 	o.done()
 }
@@ -247,7 +247,7 @@ func (c *call) delivered(o *object) (subject string) {
 		c.fail("%sdeliver_subject is no subject", o.where)
 	}
 	if !c.mine(subject) {
-		c.act(actPublish, c.subjectResource(subject))
+		c.sends(subject)
 	}
 	return subject
 }

@@ -277,7 +277,7 @@ func (w *MaskWith) UnmarshalJSON(b []byte) error {
 // RecordWith is how messages are recorded, in a document: the word each, or an object.
 type RecordWith struct {
 	Word     string   `json:"-"`
-	Above    *int     `json:"above,omitempty"`    // messages in a second from which on they are recorded in windows; default 100; 0 means all
+	Above    *int     `json:"above,omitempty"`    // messages of a session in a second from which on they are recorded in windows; default 100; 0 means all
 	Messages int      `json:"messages,omitempty"` // that one window holds at most; default 1000
 	Within   Duration `json:"within,omitempty"`   // after which a window ends, 100ms to 10s; default 1s
 }

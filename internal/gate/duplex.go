@@ -199,6 +199,9 @@ func (d *Duplex) inWindow(h *Handle, r Request, v access.Verdict, masked bool) (
 	if (rec.Each || !flood) && !full || r.Rows && len(v.Results) > 0 {
 		return nil, nil
 	}
+	if rec.Each { // there is no place for it: a window of one still says so
+		rec = access.Recording{Each: true, Messages: 1, Within: access.DefaultRecording().Within}
+	}
 	w, err := d.pass(&d.floods, h, v, rec, masked)
 	if err == nil && d.tick == nil {
 		d.tick = time.AfterFunc(rec.Within, d.endWindows)

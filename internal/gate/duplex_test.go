@@ -8,6 +8,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -308,6 +310,59 @@ func TestFloodsAreRecordedByWindows(t *testing.T) {
 		if e.Rows != int64(len(part)) || e.Digest != hex.EncodeToString(root[:]) || e.Status != access.StatusOK || e.Bytes != int64(len(part)*9) {
 			t.Errorf("window %d: %+v", i, e)
 		}
+	}
+}
+
+// TestRecordingsOfOneKind: a message that policy wants recorded more closely is in no window that was opened for others, and where each
+// is to be recorded by itself a window holds one, also where so many have no outcome yet that there is no other place for it.
+func TestRecordingsOfOneKind(t *testing.T) {
+	for name, c := range map[string]struct {
+		record func(i int) access.Recording
+		most   []int // of the windows
+	}{
+		"closer": {func(i int) access.Recording {
+			return access.Recording{Messages: 10 - 8*(i/3), Within: time.Minute}
+		}, []int{10, 2, 2}},
+		"each": {func(i int) access.Recording { return access.Recording{Each: true} }, []int{1, 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk()
+			i := 0
+			d.decide = func(*access.Statement, *access.Input) access.Verdict {
+				i++
+				return access.Verdict{Effect: access.Allow, Record: c.record(i - 1)}
+			}
+			l := openLine(t, d)
+			n := 6
+			if name == "each" {
+				n = testLimits.Actions + 2
+			}
+			l.Lock()
+			i = 0
+			l.seen = func(text string, p Pass, err error) {
+				l.Count(p, sha256.Sum256([]byte(text)), len(text))
+				if err := errors.Join(err, l.Stage(p)); err != nil {
+					t.Error(err)
+				}
+			}
+			l.Unlock()
+			sent := strings.Repeat("dynamic\n", n)
+			l.say(sent)
+			l.gets(d.backend, sent)
+			_ = d.client.Close()
+			if err := l.ended(); err != nil {
+				t.Fatal(err)
+			}
+			var most []int
+			for _, e := range l.log.of(access.EventActionIntended) {
+				if e.Window != nil {
+					most = append(most, e.Window.Messages)
+				}
+			}
+			if !slices.Equal(most, c.most) {
+				t.Errorf("windows of up to %v messages, want %v", most, c.most)
+			}
+		})
 	}
 }
 

@@ -31,6 +31,7 @@ type leaf struct {
 type flood struct {
 	h       *Handle
 	because access.Because
+	rec     access.Recording
 	version uint64
 	masked  bool
 	action  uint64
@@ -80,7 +81,7 @@ type floods struct {
 // pass returns the window of h that takes another message under v, or opens one.
 func (g *decider) pass(ws *floods, h *Handle, v access.Verdict, rec access.Recording, masked bool) (*flood, error) {
 	now := g.clock()
-	if w := h.window; w != nil && w.version == g.version && w.because == v.Because && w.masked == masked && !w.full(now) {
+	if w := h.window; w != nil && w.version == g.version && w.because == v.Because && w.rec == rec && w.masked == masked && !w.full(now) {
 		w.taken++
 		return w, nil
 	}
@@ -98,7 +99,7 @@ func (g *decider) pass(ws *floods, h *Handle, v access.Verdict, rec access.Recor
 	if err != nil {
 		return nil, err
 	}
-	w := &flood{h: h, because: v.Because, version: g.version, masked: masked, action: g.action, seq: seq, began: now,
+	w := &flood{h: h, because: v.Because, rec: rec, version: g.version, masked: masked, action: g.action, seq: seq, began: now,
 		ends: now.Add(rec.Within), most: rec.Messages, taken: 1, status: access.StatusOK}
 	h.window = w
 	ws.open = append(ws.open, w)

@@ -34,6 +34,8 @@ type Request struct {
 	Message bool // it is one message of many: policy says whether it is recorded by itself or in a window (see Duplex)
 	Arrives bool // the judged bytes are the backend's: From and To are offsets of its stream
 	Agreed  bool // what a reviewer agreed to covers it, such as the deliveries of a subscription
+	// Aside is the judged bytes where the protocol kept them aside: they are in no buffer any more, and From and To mean nothing.
+	Aside []byte
 	// Shown returns what a reviewer is shown of a message, in place of Params. It is only called where one is needed.
 	Shown func() []any
 	// Return says that the client does not wait on its connection: an approval is filed for it to come back with, and Ask

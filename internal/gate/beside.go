@@ -31,10 +31,12 @@ func (h *Hold) Size() int { return len(h.bytes) }
 
 // setAside copies what was judged, so that the session can go on. It returns a *Hold, or the refusal.
 func (d *Duplex) setAside(h *Handle, r Request, v access.Verdict) error {
-	var judged []byte
-	if !r.Arrives {
+	judged := r.Aside
+	switch {
+	case judged != nil:
+	case !r.Arrives:
 		judged = d.client.span(r.From, r.To)
-	} else {
+	default:
 		judged = d.backend.span(r.From, r.To)
 	}
 	if judged == nil && !r.Unseen {
@@ -44,6 +46,7 @@ func (d *Duplex) setAside(h *Handle, r Request, v access.Verdict) error {
 		return d.refused(h, r.Params, v, errHeld)
 	}
 	held := &Hold{d: d, own: d.fork(), r: r, v: v, bytes: append([]byte(nil), judged...)}
+	held.r.Aside = nil
 	if r.Message {
 		held.r.Exact = held.bytes
 	}
@@ -57,7 +60,7 @@ func (d *Duplex) setAside(h *Handle, r Request, v access.Verdict) error {
 		sent.Message = &message
 		held.r.Sent = &sent
 	}
-	if !r.Arrives && r.To > d.passed {
+	if !r.Arrives && r.Aside == nil && r.To > d.passed {
 		d.passed = r.To // it leaves from its copy, or not at all
 	}
 	held.h = held.own.Judge(h.st)
@@ -84,6 +87,9 @@ func (d *Duplex) Await(ctx context.Context, h *Hold, then func(Pass, error)) {
 		d.push(&d.down)
 	})
 }
+
+// Drop forgets what was held, in a protocol that does not wait for it. It is called with the lock held.
+func (h *Hold) Drop() { h.d.release(h) }
 
 // wait is Ask from where it stopped.
 func (h *Hold) wait(ctx context.Context) (Pass, error) {

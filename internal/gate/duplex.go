@@ -191,6 +191,12 @@ func (d *Duplex) Ask(_ context.Context, h *Handle, r Request) (Pass, error) {
 	return pass, err
 }
 
+// Reads reports whether a decision on h reads more than the statement: what is sent, claims, the time. d must be fresh.
+func (d *Duplex) Reads(h *Handle) bool {
+	d.update(h)
+	return !h.static
+}
+
 // inWindow returns the window that records a message; nil where it is recorded by itself. What counts against a budget is.
 func (d *Duplex) inWindow(h *Handle, r Request, v access.Verdict, masked bool) (*flood, error) {
 	rec := v.Record.Settled()

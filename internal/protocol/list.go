@@ -2,6 +2,7 @@
 package protocol
 
 import (
+	"gatehouse/internal/protocol/amqp"
 	"gatehouse/internal/protocol/aws"
 	"gatehouse/internal/protocol/http"
 	"gatehouse/internal/protocol/nats"
@@ -15,6 +16,7 @@ func All(d wire.Deps) []wire.Protocol {
 		postgres.New(d),
 		http.New(d),
 		aws.New(d),
+		amqp.New(d),
 		nats.New(d),
 	}
 }

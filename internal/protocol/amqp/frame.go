@@ -95,11 +95,15 @@ func appendMethod(dst []byte, channel uint16, m method) []byte {
 // appendContent appends a content header and a body, cut to frames of at most most bytes.
 func appendContent(dst []byte, channel uint16, header, body []byte, most int) []byte {
 	dst, at := openFrame(dst, frameHeader, channel)
-	dst = closeFrame(append(dst, header...), at)
+	return appendBody(closeFrame(append(dst, header...), at), channel, body, most)
+}
+
+// appendBody appends a body, or a part of it, cut to frames of at most most bytes.
+func appendBody(dst []byte, channel uint16, body []byte, most int) []byte {
 	for len(body) > 0 {
 		n := min(len(body), most-frameOver)
-		dst, at = openFrame(dst, frameBody, channel)
-		dst = closeFrame(append(dst, body[:n]...), at)
+		next, at := openFrame(dst, frameBody, channel)
+		dst = closeFrame(append(next, body[:n]...), at)
 		body = body[n:]
 	}
 	return dst

@@ -117,7 +117,7 @@ func TestGuardrailsByMethod(t *testing.T) {
 			if c.guardrail != p.Name {
 				continue
 			}
-			st, err := (*protocol)(nil).understand(session(), c.m, c.p)
+			st, err := (*protocol)(nil).understand(aSession(), c.m, c.p)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -9,7 +9,7 @@ import (
 
 // TestNaming: an empty name is the queue that the broker would take it for, or not understood.
 func TestNaming(t *testing.T) {
-	k := session()
+	k := aSession()
 	declare := func(n *naming, queue string) asked { return k.sending(n, &queueDeclare{Queue: queue}) }
 	answer := func(n *naming, a asked, queue string) { k.learn(n, a, &queueDeclareOk{Queue: queue}) }
 	for what, c := range map[string]struct {
@@ -76,7 +76,7 @@ func TestNaming(t *testing.T) {
 
 // TestOwnQueues: a session's own are those that it declared exclusive, or the broker named for it.
 func TestOwnQueues(t *testing.T) {
-	k := session()
+	k := aSession()
 	n := &naming{}
 	for _, m := range []*queueDeclare{{Queue: "exclusive", Exclusive: true}, {}, {Queue: "shared"}, {Queue: "looked at", Exclusive: true, Passive: true}} {
 		a := k.sending(n, m)
@@ -147,7 +147,7 @@ func TestKindsOfExchanges(t *testing.T) {
 
 // TestReplies: replies may go to where this session was asked to send them, by as many as are kept.
 func TestReplies(t *testing.T) {
-	k := session()
+	k := aSession()
 	for i := range maxReplies + 10 {
 		k.given(fmt.Sprint(replyKeys, i))
 	}

@@ -28,7 +28,7 @@ func says(st *access.Statement) string {
 }
 
 // session is what the tests' session knows.
-func session() *known {
+func aSession() *known {
 	e := newExchanges()
 	for exchange, kind := range map[string]string{"orders": kindTopic, "direct": kindDirect, "all": kindFanout, "by-header": kindHeaders} {
 		e.declared(exchange, kind, e.declaring(exchange, kind))
@@ -126,7 +126,7 @@ func TestUnderstand(t *testing.T) {
 		{&exchangeUnbind{Destination: "d", Source: "orders", RoutingKey: "eu"}, nil, "Unbind exchange/d, UnbindSource exchange/orders/eu"},
 		{&txSelect{}, nil, "Transaction jobs"},
 	} {
-		st, err := (*protocol)(nil).understand(session(), c.m, c.p)
+		st, err := (*protocol)(nil).understand(aSession(), c.m, c.p)
 		if err != nil {
 			t.Errorf("%#v: %v", c.m, err)
 			continue
@@ -168,7 +168,7 @@ func TestNotUnderstood(t *testing.T) {
 		"a dead-letter key that is a number":  {&queueDeclare{Queue: "q", Arguments: args("x-dead-letter-exchange", "x", "x-dead-letter-routing-key", int32(1))}, nil},
 		"an alternate exchange that is a map": {&exchangeDeclare{Exchange: "x", Type: "topic", Arguments: args("alternate-exchange", table{})}, nil},
 	} {
-		if st, err := (*protocol)(nil).understand(session(), c.m, c.p); err == nil {
+		if st, err := (*protocol)(nil).understand(aSession(), c.m, c.p); err == nil {
 			t.Errorf("%s: %s", what, says(st))
 		}
 	}
@@ -187,7 +187,7 @@ func TestMessagesHaveTheirWay(t *testing.T) {
 		{"dlx", "q", args("x-death", list{args("queue", "payroll", "exchange", "salaries", "routing-keys", list{"jane"}), "odd"}),
 			"Consume queue/q, Deliver queue/q, ?Deliver exchange/dlx/q, ?Deliver queue/payroll, ?Deliver exchange/salaries/jane"},
 	} {
-		st, err := (*protocol)(nil).understandDelivery(session(), verbConsume, "q", c.exchange, c.key, c.headers)
+		st, err := (*protocol)(nil).understandDelivery(aSession(), verbConsume, "q", c.exchange, c.key, c.headers)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -199,7 +199,7 @@ func TestMessagesHaveTheirWay(t *testing.T) {
 	for i := range maxOrigins {
 		deaths = append(deaths, args("queue", fmt.Sprint(i)))
 	}
-	if _, err := (*protocol)(nil).understandDelivery(session(), verbConsume, "q", "x", "k", args("x-death", deaths)); err == nil {
+	if _, err := (*protocol)(nil).understandDelivery(aSession(), verbConsume, "q", "x", "k", args("x-death", deaths)); err == nil {
 		t.Error("origins beyond the bound are not looked at, and nobody minds")
 	}
 }
@@ -230,7 +230,7 @@ func TestMessageFacts(t *testing.T) {
 
 // BenchmarkUnderstand reads what is read once for each exchange and key of a session.
 func BenchmarkUnderstand(b *testing.B) {
-	k := session()
+	k := aSession()
 	for what, m := range map[string]method{
 		"publish": &basicPublish{Exchange: "orders", RoutingKey: "eu.card"},
 		"bind":    &queueBind{Queue: "q", Exchange: "orders", RoutingKey: "eu.#"},

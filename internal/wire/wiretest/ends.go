@@ -75,26 +75,26 @@ func (w *world) stuck(t *testing.T, mark string) {
 func approvals(t *testing.T, s *Suite) {
 	for _, c := range []struct {
 		name string
-		end  func(*world, *client)
+		end  func(w *world, c *client, mark string)
 		runs bool
 		over bool
 
 		cancels bool
 	}{
-		{"approved", func(w *world, _ *client) { w.approvals.answers <- access.ApprovalApproved }, true, false, false},
-		{"denied", func(w *world, _ *client) { w.approvals.answers <- access.ApprovalDenied }, false, false, false},
-		{"expired", func(w *world, _ *client) { w.approvals.answers <- access.ApprovalExpired }, false, false, false},
-		{"approved, but the policy denies by then", func(w *world, _ *client) {
+		{"approved", func(w *world, _ *client, _ string) { w.approvals.answers <- access.ApprovalApproved }, true, false, false},
+		{"denied", func(w *world, _ *client, _ string) { w.approvals.answers <- access.ApprovalDenied }, false, false, false},
+		{"expired", func(w *world, _ *client, _ string) { w.approvals.answers <- access.ApprovalExpired }, false, false, false},
+		{"approved, but the policy denies by then", func(w *world, _ *client, _ string) {
 			w.authority.set(true)
 			w.approvals.answers <- access.ApprovalApproved
 		}, false, false, false},
 		{"cancelled by the client", cancelled, false, false, true},
-		{"revoked", func(_ *world, c *client) {
+		{"revoked", func(_ *world, c *client, _ string) {
 			c.revoke(fault.New(fault.Unavailable, "wiretest", "revoked by the suite"))
 		}, false, true, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if c.cancels && s.Cancel == nil {
+			if c.cancels && s.Cancel == nil && s.Withdraw == nil {
 				return // a client of this protocol takes nothing back
 			}
 			each(t, s, func(t *testing.T, st *State) {
@@ -105,7 +105,7 @@ func approvals(t *testing.T, s *Suite) {
 				me := w.login(t)
 				me.walk(t, st.Enter)
 				mark := w.held(t, me, st)
-				c.end(w, me)
+				c.end(w, me, mark)
 				a := me.answer(t)
 				over := c.over
 				if a.Over && w.authority.changed() { // what had been allowed before and was not yet sent may end the session
@@ -171,8 +171,12 @@ func (w *world) ran(mark string) bool {
 	return false
 }
 
-// cancelled asks to cancel on a connection of its own, as a driver does.
-func cancelled(w *world, c *client) {
+// cancelled asks to cancel on a connection of its own, as a driver does, or takes the request back.
+func cancelled(w *world, c *client, mark string) {
+	if w.s.Withdraw != nil {
+		c.send(w.s.Withdraw(mark))
+		return
+	}
 	other := w.connect(w.t)
 	other.send(w.s.Cancel(c.welcome))
 	<-other.over

@@ -61,6 +61,8 @@ type Suite struct {
 	// Cancel is the request, on a connection of its own, to cancel what the session that got this welcome does. nil where
 	// the protocol has no such request.
 	Cancel func(welcome Answer) []byte
+	// Withdraw is what a protocol may have in its place: it takes back, on the session's own connection, the request that holds mark.
+	Withdraw func(mark string) []byte
 	// Duplex says that both sides speak at any time: a session has a backend of its own, which nobody uses again, and outcomes come
 	// in the order in which things end.
 	Duplex bool

@@ -1,0 +1,309 @@
+package amqp
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/gate"
+)
+
+// delivered is the method that a message comes with.
+type delivered struct {
+	verb          string // Consume or Get
+	queue         string
+	exchange, key []byte
+	redelivered   bool
+	agreed        bool // a reviewer agreed to the subscription
+	cause         methodID
+}
+
+// deliverFrame takes the method that a message comes with, and the message where it is there as a whole.
+func (s *session) deliverFrame(ch *channel, f *frame, id methodID, rest []byte) (int, error) {
+	if id == idBasicReturn { // the client's own message
+		ch.out = &outgoing{id: id, plain: true}
+		return len(f.raw), s.d.Show(gate.Pass{}, f.raw)
+	}
+	if h, n, _ := peekFrame(rest, s.back.frame); h.kind == frameHeader && h.channel == f.channel {
+		size, _, err := peekHeader(h.payload)
+		if err != nil {
+			return 0, errBroker(err.Error())
+		}
+		if body, m, ok := gather(&s.downParts, s.back.frame, rest[n:], f.channel, size); ok {
+			used := len(f.raw) + n + m
+			return used, s.deliver(ch, id, f.payload, &content{header: h.payload, body: body, size: size, whole: true,
+				frames: f.raw[:used:used], from: f.from})
+		}
+	}
+	ch.out = &outgoing{id: id, method: bytes.Clone(f.payload), raw: bytes.Clone(f.raw)}
+	return len(f.raw), nil
+}
+
+// arrives takes a part of a message that has not come whole.
+func (s *session) arrives(ch *channel, f *frame) error {
+	out := ch.out
+	if out.header == nil {
+		size, _, err := peekHeader(f.payload)
+		if err != nil || f.kind != frameHeader {
+			return errBroker("a message without a content header")
+		}
+		out.header, out.size = bytes.Clone(f.payload), size
+		return s.arriving(ch, f)
+	}
+	if f.kind != frameBody || uint64(len(f.payload)) > out.size-out.got {
+		return errBroker("more of a message than it said")
+	}
+	out.got += uint64(len(f.payload))
+	switch {
+	case out.plain:
+		if err := s.d.Show(gate.Pass{}, f.raw); err != nil {
+			return err
+		}
+	case out.stream != nil:
+		_, _ = out.stream.sum.Write(f.payload)
+		if err := s.d.Reply(out.stream.pass, f.raw); err != nil {
+			return err
+		}
+	default:
+		out.raw = append(out.raw, f.raw...)
+	}
+	if out.got < out.size {
+		return nil
+	}
+	return s.arrived(ch)
+}
+
+// arriving settles whether a message is gathered or shown as it comes.
+func (s *session) arriving(ch *channel, f *frame) error {
+	out := ch.out
+	if out.plain {
+		if err := s.d.Show(gate.Pass{}, f.raw); err != nil {
+			return err
+		}
+	} else {
+		out.raw = append(out.raw, f.raw...)
+	}
+	switch {
+	case out.size == 0:
+		return s.arrived(ch)
+	case out.plain || out.size <= smallBody:
+		return nil
+	}
+	d, err := s.delivered(ch, out.id, out.method)
+	if err != nil {
+		return err
+	}
+	h, err := s.judgeDelivery(&d, out.header)
+	if err != nil {
+		return s.refuseDelivery(ch, &d, s.d.RefuseText(err, len(out.raw)))
+	}
+	c := &content{header: out.header, size: out.size, frames: out.raw, from: -1}
+	if s.holds(h) || s.hides(&d, c) {
+		if out.size <= uint64(s.maxBody()) {
+			return nil
+		}
+		return s.refuseDelivery(ch, &d, s.d.Refuse(h, nil, errTooLarge))
+	}
+	pass, err := s.askDelivery(&d, h, c)
+	if err != nil {
+		return s.refuseDelivery(ch, &d, err)
+	}
+	out.stream = &stream{pass: pass, sum: sha256.New()}
+	err = s.d.Reply(pass, out.raw)
+	out.raw = nil
+	return err
+}
+
+// arrived takes a message whose last part has come.
+func (s *session) arrived(ch *channel) error {
+	out := ch.out
+	ch.out = nil
+	switch {
+	case out.plain:
+		return nil
+	case out.stream != nil:
+		var sum [sha256.Size]byte
+		out.stream.sum.Sum(sum[:0])
+		s.d.Count(out.stream.pass, sum, int(out.size))
+		return s.d.Done(out.stream.pass, gate.Outcome{Status: access.StatusOK})
+	}
+	behind := len(out.method) + frameOver + len(out.header) + frameOver
+	body, _, ok := gather(&s.downParts, s.back.frame, out.raw[behind:], ch.number, out.size)
+	if !ok {
+		return fault.New(fault.Internal, "amqp.arrived", "")
+	}
+	return s.deliver(ch, out.id, out.method, &content{header: out.header, body: body, size: out.size, whole: true, frames: out.raw, from: -1})
+}
+
+// delivered reads the method that a message comes with.
+func (s *session) delivered(ch *channel, id methodID, payload []byte) (delivered, error) {
+	d := delivered{cause: id}
+	c := coder{b: payload[4:]}
+	var tag uint64
+	if id == idBasicDeliver {
+		name := c.shortBytes()
+		by := ch.consumers[string(name)]
+		if by == nil {
+			return d, errBroker("a delivery to a consumer that there is not")
+		}
+		d.verb, d.queue, d.agreed = verbConsume, by.queue, by.agreed
+	}
+	c.uint64(&tag)
+	c.bits(&d.redelivered)
+	d.exchange, d.key = c.shortBytes(), c.shortBytes()
+	if id == idBasicGetOk {
+		if len(ch.pending) == 0 || ch.pending[0].answer != id {
+			return d, errBroker("it said basic.get-ok, which nobody asked for")
+		}
+		asked, _ := ch.pending[0].m.(*basicGet)
+		d.verb, d.queue, d.agreed = verbGet, asked.Queue, ch.pending[0].agreed
+		var count uint32
+		c.uint32(&count)
+	}
+	if c.err != nil || len(c.b) > 0 {
+		return d, errBroker("a delivery that cannot be read")
+	}
+	return d, nil
+}
+
+// judgeDelivery returns the judgement of a delivery: by where it comes from, and by what of its header says that it came from elsewhere.
+func (s *session) judgeDelivery(d *delivered, header []byte) (*gate.Handle, error) {
+	_, has, _ := peekHeader(header)
+	if has&hasHeaders != 0 && (bytes.Contains(header, []byte("CC")) || bytes.Contains(header, []byte("x-death"))) {
+		_, p, err := decodeHeader(header)
+		if err != nil {
+			return nil, notUnderstood("the properties of the message cannot be read")
+		}
+		st, err := s.p.understandDelivery(s.known, d.verb, d.queue, string(d.exchange), string(d.key), p.Headers)
+		if err != nil {
+			return nil, err
+		}
+		return s.d.Judge(st), nil
+	}
+	s.key = append(append(append(append(append(append(s.key[:0], d.verb...), 0), d.queue...), byte(len(d.exchange))), d.exchange...), d.key...)
+	if k, ok := s.arrivals[string(s.key)]; ok {
+		return k.h, nil
+	}
+	st, err := s.p.understandDelivery(s.known, d.verb, d.queue, string(d.exchange), string(d.key), nil)
+	if err != nil {
+		return nil, err
+	}
+	if len(s.arrivals) >= maxKindsKept {
+		clear(s.arrivals)
+	}
+	k := &kind{h: s.d.Judge(st)}
+	s.arrivals[string(s.key)] = k
+	return k.h, nil
+}
+
+// askDelivery asks for a message on its way to the client.
+func (s *session) askDelivery(d *delivered, h *gate.Handle, c *content) (gate.Pass, error) {
+	r := gate.Request{Message: true, Arrives: true, Clear: !s.hides(d, c), Unseen: !c.whole, Agreed: d.agreed}
+	if c.from < 0 {
+		r.Aside = c.frames
+	} else {
+		r.From, r.To = c.from, c.from+int64(len(c.frames))
+	}
+	if err := s.d.Refresh(); err != nil {
+		return gate.Pass{}, err
+	}
+	if s.contents(h) {
+		_, p, err := decodeHeader(c.header)
+		if err != nil {
+			return gate.Pass{}, s.d.Refuse(h, nil, notUnderstood("the properties of the message cannot be read"))
+		}
+		r.Sent = &access.Sent{Message: message(string(d.exchange), string(d.key), d.queue, &p, int64(c.size), &d.redelivered, s.reading(c))}
+	}
+	pass, err := s.d.Ask(s.ctx, h, r)
+	var held *gate.Hold
+	if errors.As(err, &held) { // a delivery cannot wait: the subscription should have
+		held.Drop()
+		return gate.Pass{}, s.d.Refuse(h, nil, errNoWait)
+	}
+	return pass, err
+}
+
+var errNoWait = &fault.Error{Op: "amqp.deliver", Kind: fault.Denied, Say: "permission denied: each message of this queue needs an approval, which a delivery cannot wait for",
+	Hint: "Let the approval be for Consume or Get without a condition on messages."}
+
+// deliver takes a message that is there as a whole.
+func (s *session) deliver(ch *channel, id methodID, payload []byte, c *content) error {
+	d, err := s.delivered(ch, id, payload)
+	if err != nil {
+		return err
+	}
+	h, err := s.judgeDelivery(&d, c.header)
+	if err != nil {
+		return s.refuseDelivery(ch, &d, s.d.RefuseText(err, len(c.frames)))
+	}
+	pass, err := s.askDelivery(&d, h, c)
+	if err != nil {
+		return s.refuseDelivery(ch, &d, err)
+	}
+	o := gate.Outcome{Status: access.StatusOK}
+	if pass.Masked() {
+		err = s.refuseDelivery(ch, &d, s.d.Refuse(h, nil, errUnread))
+		o.Status = access.StatusCancelled
+	} else {
+		err = s.d.Reply(pass, c.frames)
+	}
+	if err != nil {
+		return err
+	}
+	s.replies(c.header)
+	s.d.Count(pass, digest(c.body), int(c.size))
+	if err := s.d.Done(pass, o); err != nil {
+		return err
+	}
+	if id != idBasicGetOk || ch.client != isOpen {
+		return nil
+	}
+	p := ch.pending[0]
+	ch.pending = ch.pending[1:]
+	if p.pass.Zero() {
+		return nil
+	}
+	return s.d.Done(p.pass, gate.Outcome{Status: access.StatusOK, Rows: 1})
+}
+
+var errUnread = &fault.Error{Op: "amqp.deliver", Kind: fault.Denied, Say: "permission denied: parts of this message are masked for you, and it cannot be read to hide them"}
+
+// hides reports whether something of a message must be hidden from the client.
+func (s *session) hides(*delivered, *content) bool { return s.d.Masks() != nil }
+
+// replies notes where a message that the client is shown says that it may reply to.
+func (s *session) replies(header []byte) {
+	if _, has, _ := peekHeader(header); has&hasReplyTo == 0 || !bytes.Contains(header, []byte(replyKeys)) {
+		return
+	}
+	if _, p, err := decodeHeader(header); err == nil {
+		s.known.given(p.ReplyTo)
+	}
+}
+
+// refuseDelivery ends the channel of a message that the client may not have: the broker takes it back.
+func (s *session) refuseDelivery(ch *channel, d *delivered, why error) error {
+	return s.refuseChannel(ch, d.cause, why)
+}
+
+// mayLose refuses a subscription without acknowledgements where a message of it may turn out to be refused: the broker would not take it
+// back, and it would be lost.
+func (s *session) mayLose(queue, verb string, noAck bool) error {
+	if !noAck || queue == replyQueue {
+		return nil
+	}
+	st, err := s.p.understandDelivery(s.known, verb, queue, "", "", nil)
+	if err != nil {
+		return err
+	}
+	if err := s.d.Refresh(); err != nil {
+		return err
+	}
+	if h := s.d.Judge(st); s.d.Reads(h) {
+		return &fault.Error{Op: "amqp.consume", Kind: fault.Denied, Say: "permission denied: each message of this queue is decided on, and without acknowledgements one that is refused would be lost",
+			Hint: "Consume with acknowledgements (no_ack off)."}
+	}
+	return nil
+}

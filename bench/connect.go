@@ -7,7 +7,7 @@ import (
 
 func connect() scenario {
 	return scenario{"connect", "pgbench -C: connect with verified TLS, one query, close; 8 clients, each on a thread of its own. " +
-		"Direct, PgBouncer (transaction mode) and the relay log in with SCRAM, Gatehouse with a token; to the server it speaks SCRAM over TLS.", connects}
+		"Direct, PgBouncer (transaction mode) and the relay log in with SCRAM, Gatehouse with a token; to the server it speaks SCRAM over TLS.", connects, false}
 }
 
 func connects(ctx context.Context, w *world) ([]result, error) {

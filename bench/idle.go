@@ -8,7 +8,7 @@ import (
 
 func idle() scenario {
 	return scenario{"idle", "Resident memory of the proxy, after minus before, over the number of clients that logged in with TLS and say nothing, " +
-		"3 s after the last login. 50 clients came and went before. The gateway is fresh; PgBouncer and the relay have worked.", sleepers}
+		"3 s after the last login. 50 clients came and went before. The gateway is fresh; PgBouncer and the relay have worked.", sleepers, false}
 }
 
 // rest is how long the proxies are left alone before they are measured.

@@ -4,7 +4,7 @@
 // in each round: how far the two differ is how much the machine can be believed. Afterwards the audit log is verified.
 //
 // The scenarios: select.go (statements), connect.go (logins), rows.go (large results, masks), idle.go (memory), texts.go
-// (many texts), requests.go (HTTP). servers.go and documents.go hold the configuration of everything that is compared.
+// (many texts), requests.go (HTTP), queues.go (messages). servers.go and documents.go hold the configuration of everything that is compared.
 package main
 
 import (
@@ -37,10 +37,12 @@ type scenario struct {
 	name  string
 	about string // how it is measured, for the reader of the table
 	run   func(ctx context.Context, w *world) ([]result, error)
+	bare  bool // it needs no database
 }
 
 func scenarios() []scenario {
-	return []scenario{selectPlain(), selectTLS(), connect(), rows(), texts(), idle(), requests(), idleRequests()}
+	return []scenario{selectPlain(), selectTLS(), connect(), rows(), texts(), idle(), requests(), idleRequests(),
+		amqpQueues(), natsSubjects(), natsStreams(), idleQueues()}
 }
 
 func main() {
@@ -48,7 +50,7 @@ func main() {
 	var only string
 	flag.StringVar(&o.gatehouse, "gatehouse", "bin/gatehouse", "the gatehouse `binary`")
 	flag.StringVar(&o.relay, "relay", "bin/relay", "the `binary` of bench/relay")
-	flag.StringVar(&only, "scenarios", "", "only these, `a,b` of select,select-tls,connect,rows,texts,idle,requests,idle-requests")
+	flag.StringVar(&only, "scenarios", "", "only these, `a,b` of select,select-tls,connect,rows,texts,idle,requests,idle-requests,amqp,nats,jetstream,idle-queues")
 	flag.IntVar(&o.rounds, "rounds", 7, "how many rounds; the median counts")
 	flag.DurationVar(&o.slice, "slice", time.Second, "how long each way is measured in a round")
 	flag.BoolVar(&o.short, "short", false, "little of everything: shows that it runs, and measures nothing")
@@ -73,15 +75,17 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	w, err := newWorld(ctx, o)
+	w, err := newWorld(ctx, o, slices.ContainsFunc(chosen, func(s scenario) bool { return !s.bare }))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.stop()) }()
 	m := describeMachine(ctx, w)
 	for _, s := range chosen {
-		if err := w.gate.renew(ctx); err != nil {
-			return err
+		if !s.bare {
+			if err := w.gate.renew(ctx); err != nil {
+				return err
+			}
 		}
 		got, err := s.run(ctx, w)
 		w.progress("")

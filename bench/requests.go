@@ -22,7 +22,7 @@ const (
 func requests() scenario {
 	return scenario{"requests", "wrk with 32 connections reads a JSON document from nginx, in clear over loopback, keep-alive everywhere. nginx as proxy: two " +
 		"workers, keep-alive to its upstream, buffering on. ReverseProxy: Go's own with a transport that keeps its connections. Gatehouse verifies " +
-		"the token of every request, decides, and records it in full.", webRequests}
+		"the token of every request, decides, and records it in full.", webRequests, true}
 }
 
 func webRequests(ctx context.Context, w *world) ([]result, error) {
@@ -99,7 +99,7 @@ func counted(said string) (int, error) {
 
 func idleRequests() scenario {
 	return scenario{"idle-requests", "Resident memory of the gateway, after minus before, over the number of clients that sent one request with TLS and keep their " +
-		"connection, 3 s after the last one. 50 clients came and went before.", webSleepers}
+		"connection, 3 s after the last one. 50 clients came and went before.", webSleepers, true}
 }
 
 func webSleepers(ctx context.Context, w *world) ([]result, error) {

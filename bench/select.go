@@ -8,12 +8,12 @@ import (
 func selectPlain() scenario {
 	return scenario{"select", "pgbench's select-only script. All in clear over loopback, PgBouncer in transaction mode but for " +
 		"prepared statements, which its version keeps in session mode only.",
-		func(ctx context.Context, w *world) ([]result, error) { return selectOnly(ctx, w, false) }}
+		func(ctx context.Context, w *world) ([]result, error) { return selectOnly(ctx, w, false) }, false}
 }
 
 func selectTLS() scenario {
 	return scenario{"select-tls", "The same with verified TLS on both sides of every proxy.",
-		func(ctx context.Context, w *world) ([]result, error) { return selectOnly(ctx, w, true) }}
+		func(ctx context.Context, w *world) ([]result, error) { return selectOnly(ctx, w, true) }, false}
 }
 
 func selectOnly(ctx context.Context, w *world, tls bool) ([]result, error) {

@@ -141,13 +141,18 @@ func (w *world) startBouncer(ctx context.Context, tls bool) (port string, pid in
 	return port, p.PID(), nil
 }
 
-// startRelay runs bench/relay, with the certificate of the private server where it ends TLS.
-func (w *world) startRelay(tls bool) (port string, pid int, err error) {
+// relayArgs are those of bench/relay before the private server, with that server's certificate where it ends TLS.
+func (w *world) relayArgs(tls bool) []string {
 	args := []string{"-to", w.server.Address()}
 	if tls {
 		key := filepath.Join(w.server.Dir, "server")
 		args = append(args, "-cert", filepath.Join(key, "server.pem"), "-key", filepath.Join(key, "server.key"), "-ca", w.server.CAFile)
 	}
+	return args
+}
+
+// startRelay runs bench/relay.
+func (w *world) startRelay(args ...string) (port string, pid int, err error) {
 	binary, err := filepath.Abs(w.o.relay)
 	if err != nil {
 		return "", 0, err

@@ -27,8 +27,11 @@ func describeMachine(ctx context.Context, w *world) machine {
 		}
 	}
 	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease") // the same
-	return machine(fmt.Sprintf("%s, %d cores, Linux %s, %s, %s, %s", cpu, runtime.NumCPU(), strings.TrimSpace(string(kernel)),
-		said(filepath.Join(w.server.BinDir, "postgres"), "--version"), said("/usr/sbin/pgbouncer", "--version"), runtime.Version()))
+	all := []string{cpu, fmt.Sprintf("%d cores", runtime.NumCPU()), "Linux " + strings.TrimSpace(string(kernel))}
+	if w.server != nil {
+		all = append(all, said(filepath.Join(w.server.BinDir, "postgres"), "--version"), said("/usr/sbin/pgbouncer", "--version"))
+	}
+	return machine(strings.Join(append(all, runtime.Version()), ", "))
 }
 
 // render writes a scenario's tables in Markdown, which a terminal shows as well.

@@ -19,7 +19,7 @@ const (
 
 func texts() scenario {
 	return scenario{"texts", "8 clients send 5,000 distinct texts, Zipf-distributed (s = 1.1), with fresh values: as a literal in a simple query, or as the " +
-		"parameter of an unnamed statement. In clear over loopback; PgBouncer in transaction mode. A miss is a text that was never sent before.", manyTexts}
+		"parameter of an unnamed statement. In clear over loopback; PgBouncer in transaction mode. A miss is a text that was never sent before.", manyTexts, false}
 }
 
 // speaker writes the message of one statement: text number k with a value.

@@ -58,7 +58,8 @@ type world struct {
 	bar    bool    // standard error is a terminal
 }
 
-func newWorld(ctx context.Context, o options) (_ *world, err error) {
+// newWorld starts what stands before a database, and the database, where a scenario needs it.
+func newWorld(ctx context.Context, o options, database bool) (_ *world, err error) {
 	w := &world{o: o, peers: map[string]way{}}
 	if info, err := os.Stderr.Stat(); err == nil {
 		w.bar = info.Mode()&os.ModeCharDevice != 0
@@ -75,6 +76,9 @@ func newWorld(ctx context.Context, o options) (_ *world, err error) {
 		return nil, err
 	}
 	w.stops = append(w.stops, func() error { return os.RemoveAll(w.dir) })
+	if !database {
+		return w, nil
+	}
 	w.progress("the server and its tables")
 	if w.server, err = pgtest.New(ctx); err != nil {
 		return nil, err
@@ -120,7 +124,7 @@ func (w *world) startPeers(ctx context.Context, tls bool) error {
 	there := here
 	there.host, there.port, there.pid = "127.0.0.1", port, pid
 	w.peers[pooler+suffix] = there
-	if port, pid, err = w.startRelay(tls); err != nil {
+	if port, pid, err = w.startRelay(w.relayArgs(tls)...); err != nil {
 		return err
 	}
 	there.port, there.pid = port, pid

@@ -114,8 +114,12 @@ func (s *session) Drain() {
 // The first tokens of subjects that are not everybody's.
 const inboxToken = "_INBOX"
 
-// leastInbox is how long the second token of an inbox is at least, so that nobody guesses it: clients take 22 random characters.
-const leastInbox = 22
+// The second token of an inbox, so that nobody guesses it: clients take 22 random characters, and Go's takes 6 of 62 for the
+// acknowledgements of what it publishes to streams.
+const (
+	leastInbox = 22
+	ackInbox   = 6
+)
 
 // inboxOf returns the second token of a subject in an inbox that cannot be guessed; "" where it is no such subject. What follows
 // the token may be anything.
@@ -125,7 +129,7 @@ func inboxOf(subject string) string {
 		return ""
 	}
 	token, _, _ := cutToken(rest)
-	if len(token) < leastInbox || strings.ContainsAny(token, "*>") {
+	if len(token) < leastInbox && len(token) != ackInbox || strings.ContainsAny(token, "*>") {
 		return ""
 	}
 	return token

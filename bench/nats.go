@@ -136,6 +136,7 @@ func (w *world) streamed(ctx context.Context, l link) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	defer func() { _ = streams.DeleteStream(ctx, name) }() // the next slice has another one
 	consumer, err := stream.CreateConsumer(ctx, jetstream.ConsumerConfig{Durable: "bench", AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: 2 * underway})
 	if err != nil {
 		return 0, err

@@ -47,7 +47,7 @@ kind: Policy
 name: nothing-is-lost
 statements:
   - effect: deny
-    actions: [amqp:Purge, amqp:DeleteQueue, nats:DeleteStream, nats:PurgeStream]
+    actions: [amqp:Purge, amqp:DeleteQueue, nats:UpdateStream, nats:PurgeStream]
     resources: ["*"]
 ---
 kind: Policy

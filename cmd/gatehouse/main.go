@@ -17,6 +17,7 @@ import (
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/api/message"
+	"gatehouse/internal/audit/verify"
 	"gatehouse/internal/cli"
 	"gatehouse/internal/config"
 	"gatehouse/internal/fault"
@@ -46,7 +47,7 @@ func deps() cli.Deps {
 		Documents: cli.Documents{
 			Parse: parse, Render: config.Marshal, Schema: config.Schema(), Guardrails: guardrails(protocols), Formats: formats(protocols),
 		},
-		Gateway: cli.Gateway{Protocols: protocolNames(protocols), Serve: serve, Dev: dev, Mint: mint, Verify: verifyLog, Restore: restore},
+		Gateway: cli.Gateway{Protocols: protocolNames(protocols), Serve: serve, Dev: dev, Mint: mint, Verify: verifyLog, Messages: verify.Messages, Restore: restore},
 	}
 }
 

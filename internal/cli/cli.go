@@ -76,6 +76,8 @@ type Gateway struct {
 	Mint    func(ctx context.Context, o MintOptions) (access.Secret, error)
 	Verify  func(ctx context.Context, o VerifyOptions) (VerifyReport, error)
 	Restore func(ctx context.Context, o RestoreOptions) error
+	// Messages reads digests of messages, and tells how many they are and the root that the outcome of a window has of them.
+	Messages func(digests io.Reader) (count uint64, root string, err error)
 }
 
 // ServeOptions are the flags of serve and dev.

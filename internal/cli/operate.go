@@ -63,7 +63,40 @@ kept elsewhere: --since. Exits 1 where something is wrong.`,
 			a.printf("%s", note)
 			return nil
 		}})
-	return group("audit", "Check the audit log", "", verify, checkpoint)
+	return group("audit", "Check the audit log", "", verify, checkpoint, a.messages())
+}
+
+func (a *app) messages() *cobra.Command {
+	var want string
+	c := &cobra.Command{Use: "messages [FILE]", Short: "Tell the root of messages, offline", Args: args(0, 1, "a file of digests"),
+		Long: `Tell how many messages a file or standard input lists, and their root. Each line is the SHA-256 of one message, in hex, in the
+order in which they passed. The outcome of a window in the audit log has the same root, if it was these messages, in this
+order, and no others. With --root it exits 1 where it was not.`,
+		Example: "  gatehouse audit messages digests.txt --root cac3d448d4e20a2ad5eae1f500e63c2a7f9217cd14572ba7fd22e26dc1ec2648\n" +
+			"  for m in messages/*; do sha256sum < $m | cut -c -64; done | gatehouse audit messages",
+		RunE: func(_ *cobra.Command, given []string) error {
+			in := a.In
+			if len(given) > 0 {
+				f, err := os.Open(given[0])
+				if err != nil {
+					return usagef("the digests cannot be read: %v", err)
+				}
+				defer func() { _ = f.Close() }()
+				in = f
+			}
+			count, root, err := a.Gateway.Messages(in)
+			if err != nil {
+				return err
+			}
+			a.printf("%s, root %s\n", plural(int64(count), "message"), root)
+			if want != "" && !strings.EqualFold(want, root) {
+				a.printf("it was not these messages, or not in this order: the roots differ\n")
+				return errFailed{errors.New("the roots differ")}
+			}
+			return nil
+		}}
+	c.Flags().StringVar(&want, "root", "", "the root that the log has, in `hex`")
+	return c
 }
 
 func (a *app) whoami() *cobra.Command {

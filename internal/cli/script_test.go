@@ -1,10 +1,12 @@
 package cli_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,7 +38,7 @@ func deps() cli.Deps {
 		Documents: cli.Documents{Parse: parse, Render: config.Marshal, Schema: config.Schema(), Guardrails: []cli.Guardrail{
 			{Name: "still", Document: []byte("# why\nkind: Policy\nname: still\ndescription: Nothing moves\nstatements:\n  - effect: deny\n    actions: [\"postgres:*\"]\n    resources: [\"*\"]\n")}},
 			Formats: []cli.Format{{Name: "upper", Import: shouted}}},
-		Gateway: cli.Gateway{Protocols: []string{"mem"}, Serve: run("serve"), Dev: run("dev"), Mint: mint, Verify: verify, Restore: restore},
+		Gateway: cli.Gateway{Protocols: []string{"mem"}, Serve: run("serve"), Dev: run("dev"), Mint: mint, Verify: verify, Messages: messages, Restore: restore},
 	}
 }
 
@@ -73,6 +75,11 @@ func run(name string) func(context.Context, cli.ServeOptions) error {
 func mint(_ context.Context, o cli.MintOptions) (access.Secret, error) {
 	b, err := json.Marshal(o)
 	return access.NewSecret(b), err
+}
+
+func messages(digests io.Reader) (uint64, string, error) {
+	b, err := io.ReadAll(digests)
+	return uint64(bytes.Count(b, []byte("\n"))), "5a5a", err
 }
 
 func verify(_ context.Context, o cli.VerifyOptions) (cli.VerifyReport, error) {

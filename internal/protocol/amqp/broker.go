@@ -249,9 +249,9 @@ func (s *session) ended(ch *channel, code uint16) error {
 	for _, p := range ch.pending {
 		done(p.pass)
 	}
-	ch.confirms.end(func(p gate.Pass) {
+	ch.confirms.end(func(p publish) {
 		s.due--
-		if err := s.d.Done(p, gate.Outcome{Status: access.StatusCancelled}); err != nil {
+		if err := s.d.Done(p.pass, gate.Outcome{Status: access.StatusCancelled}); err != nil {
 			failed = err
 		}
 	})

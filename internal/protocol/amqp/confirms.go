@@ -21,6 +21,7 @@ type publish struct {
 	client  uint64
 	broker  uint64 // of one that was refused: that of the one before it
 	pass    gate.Pass
+	hits    int64 // values hidden
 	settled bool
 	refused bool // the gateway did; the client was told
 }
@@ -34,9 +35,9 @@ func (c *confirms) count() uint64 {
 }
 
 // sent notes that a publish goes to the broker.
-func (c *confirms) sent(client uint64, pass gate.Pass) {
+func (c *confirms) sent(client uint64, pass gate.Pass, hits int64) {
 	c.broker++
-	c.list = append(c.list, publish{client: client, broker: c.broker, pass: pass})
+	c.list = append(c.list, publish{client: client, broker: c.broker, pass: pass, hits: hits})
 }
 
 // refuse notes that a publish goes nowhere.
@@ -54,7 +55,7 @@ type confirm struct {
 // settle takes a confirm of the broker's. It calls done for each publish that has its answer now, and returns what the client is told: no
 // answer for several spans one that the gateway has refused, since some clients would take that for the answer to it as well. ok is false
 // for a confirm of what was never sent.
-func (c *confirms) settle(tag uint64, multiple bool, done func(gate.Pass)) (told []confirm, ok bool) {
+func (c *confirms) settle(tag uint64, multiple bool, done func(publish)) (told []confirm, ok bool) {
 	if tag > c.broker || tag == 0 && !multiple {
 		return nil, false
 	}
@@ -64,7 +65,7 @@ func (c *confirms) settle(tag uint64, multiple bool, done func(gate.Pass)) (told
 		if i == len(list) || list[i].broker != tag || list[i].settled {
 			return nil, false
 		}
-		done(list[i].pass)
+		done(list[i])
 		list[i].settled, list[i].pass = true, gate.Pass{}
 		told = append(told, confirm{list[i].client, false})
 		c.tidy()
@@ -83,7 +84,7 @@ func (c *confirms) settle(tag uint64, multiple bool, done func(gate.Pass)) (told
 		if p.settled {
 			continue
 		}
-		done(p.pass)
+		done(*p)
 		p.settled, p.pass = true, gate.Pass{}
 		if run++; run == 1 {
 			told = append(told, confirm{p.client, false})
@@ -110,10 +111,10 @@ func (c *confirms) tidy() {
 }
 
 // end gives every publish without an answer an outcome, when the channel has ended.
-func (c *confirms) end(done func(gate.Pass)) {
+func (c *confirms) end(done func(publish)) {
 	for _, p := range c.list[c.from:] {
 		if !p.settled {
-			done(p.pass)
+			done(p)
 		}
 	}
 	c.list, c.from = nil, 0
@@ -126,9 +127,10 @@ func (s *session) settleConfirm(ch *channel, tag uint64, multiple, ack bool) err
 		o = gate.Outcome{Status: access.StatusError, Code: "nack"}
 	}
 	var failed error
-	told, ok := ch.confirms.settle(tag, multiple, func(p gate.Pass) {
+	told, ok := ch.confirms.settle(tag, multiple, func(p publish) {
 		s.due--
-		if err := s.d.Done(p, o); err != nil {
+		o.Masked = p.hits
+		if err := s.d.Done(p.pass, o); err != nil {
 			failed = err
 		}
 	})

@@ -95,18 +95,18 @@ func (s *session) arriving(ch *channel, f *frame) error {
 	if err != nil {
 		return err
 	}
-	h, err := s.judgeDelivery(&d, out.header)
+	h, hid, err := s.judgeDelivery(&d, out.header)
 	if err != nil {
 		return s.refuseDelivery(ch, &d, s.d.RefuseText(err, len(out.raw)))
 	}
 	c := &content{header: out.header, size: out.size, frames: out.raw, from: -1}
-	if s.holds(h) || s.hides(&d, c) {
+	if s.holds(h) || len(hid.list) > 0 {
 		if out.size <= uint64(s.maxBody()) {
 			return nil
 		}
 		return s.refuseDelivery(ch, &d, s.d.Refuse(h, nil, errTooLarge))
 	}
-	pass, err := s.askDelivery(&d, h, c)
+	pass, err := s.askDelivery(&d, h, hid, c)
 	if err != nil {
 		return s.refuseDelivery(ch, &d, err)
 	}
@@ -168,53 +168,55 @@ func (s *session) delivered(ch *channel, id methodID, payload []byte) (delivered
 	return d, nil
 }
 
-// judgeDelivery returns the judgement of a delivery: by where it comes from, and by what of its header says that it came from elsewhere.
-func (s *session) judgeDelivery(d *delivered, header []byte) (*gate.Handle, error) {
+// judgeDelivery returns the judgement of a delivery, by where it comes from and by what of its header says that it came from elsewhere; and
+// what is hidden in it.
+func (s *session) judgeDelivery(d *delivered, header []byte) (*gate.Handle, *hiding, error) {
+	if err := s.d.Refresh(); err != nil {
+		return nil, nil, err
+	}
 	_, has, _ := peekHeader(header)
-	if has&hasHeaders != 0 && (bytes.Contains(header, []byte("CC")) || bytes.Contains(header, []byte("x-death"))) {
-		_, p, err := decodeHeader(header)
-		if err != nil {
-			return nil, notUnderstood("the properties of the message cannot be read")
+	if has&hasHeaders == 0 || !bytes.Contains(header, []byte("CC")) && !bytes.Contains(header, []byte("x-death")) {
+		s.key = append(append(append(append(append(append(s.key[:0], d.verb...), 0), d.queue...), 0, byte(len(d.exchange))), d.exchange...), d.key...)
+		k, ok := s.arrivals[string(s.key)]
+		if !ok {
+			if len(s.arrivals) >= maxKindsKept {
+				clear(s.arrivals)
+			}
+			st, err := s.p.understandDelivery(s.known, d.verb, d.queue, string(d.exchange), string(d.key), nil)
+			if err != nil {
+				return nil, nil, err
+			}
+			k = &kind{h: s.d.Judge(st)}
+			s.arrivals[string(s.key)] = k
 		}
-		st, err := s.p.understandDelivery(s.known, d.verb, d.queue, string(d.exchange), string(d.key), p.Headers)
-		if err != nil {
-			return nil, err
-		}
-		return s.d.Judge(st), nil
+		return k.h, &k.hiding, s.hidden(&k.hiding, access.ToClient, published(k.h))
 	}
-	s.key = append(append(append(append(append(append(s.key[:0], d.verb...), 0), d.queue...), byte(len(d.exchange))), d.exchange...), d.key...)
-	if k, ok := s.arrivals[string(s.key)]; ok {
-		return k.h, nil
-	}
-	st, err := s.p.understandDelivery(s.known, d.verb, d.queue, string(d.exchange), string(d.key), nil)
+	_, p, err := decodeHeader(header)
 	if err != nil {
-		return nil, err
+		return nil, nil, notUnderstood("the properties of the message cannot be read")
 	}
-	if len(s.arrivals) >= maxKindsKept {
-		clear(s.arrivals)
+	st, err := s.p.understandDelivery(s.known, d.verb, d.queue, string(d.exchange), string(d.key), p.Headers)
+	if err != nil {
+		return nil, nil, err
 	}
-	k := &kind{h: s.d.Judge(st)}
-	s.arrivals[string(s.key)] = k
-	return k.h, nil
+	h, hid := s.d.Judge(st), &hiding{}
+	return h, hid, s.hidden(hid, access.ToClient, published(h))
 }
 
 // askDelivery asks for a message on its way to the client.
-func (s *session) askDelivery(d *delivered, h *gate.Handle, c *content) (gate.Pass, error) {
-	r := gate.Request{Message: true, Arrives: true, Clear: !s.hides(d, c), Unseen: !c.whole, Agreed: d.agreed}
+func (s *session) askDelivery(d *delivered, h *gate.Handle, hid *hiding, c *content) (gate.Pass, error) {
+	r := gate.Request{Message: true, Arrives: true, Clear: len(hid.list) == 0, Unseen: !c.whole, Agreed: d.agreed, Rows: true}
 	if c.from < 0 {
 		r.Aside = c.frames
 	} else {
 		r.From, r.To = c.from, c.from+int64(len(c.frames))
-	}
-	if err := s.d.Refresh(); err != nil {
-		return gate.Pass{}, err
 	}
 	if s.contents(h) {
 		_, p, err := decodeHeader(c.header)
 		if err != nil {
 			return gate.Pass{}, s.d.Refuse(h, nil, notUnderstood("the properties of the message cannot be read"))
 		}
-		r.Sent = &access.Sent{Message: message(string(d.exchange), string(d.key), d.queue, &p, int64(c.size), &d.redelivered, s.reading(c))}
+		r.Sent = &access.Sent{Message: message(string(d.exchange), string(d.key), d.queue, &p, int64(c.size), &d.redelivered, s.reading(&p, c))}
 	}
 	pass, err := s.d.Ask(s.ctx, h, r)
 	var held *gate.Hold
@@ -222,7 +224,13 @@ func (s *session) askDelivery(d *delivered, h *gate.Handle, c *content) (gate.Pa
 		held.Drop()
 		return gate.Pass{}, s.d.Refuse(h, nil, errNoWait)
 	}
-	return pass, err
+	if err != nil {
+		return gate.Pass{}, err
+	}
+	if err := s.d.Spend(pass, 1, int64(len(c.header))+int64(c.size)); err != nil { // beyond what a policy lets out
+		return gate.Pass{}, errors.Join(err, s.d.Done(pass, gate.Outcome{Status: access.StatusCancelled}))
+	}
+	return pass, nil
 }
 
 var errNoWait = &fault.Error{Op: "amqp.deliver", Kind: fault.Denied, Say: "permission denied: each message of this queue needs an approval, which a delivery cannot wait for",
@@ -234,44 +242,47 @@ func (s *session) deliver(ch *channel, id methodID, payload []byte, c *content) 
 	if err != nil {
 		return err
 	}
-	h, err := s.judgeDelivery(&d, c.header)
+	h, hid, err := s.judgeDelivery(&d, c.header)
 	if err != nil {
 		return s.refuseDelivery(ch, &d, s.d.RefuseText(err, len(c.frames)))
 	}
-	pass, err := s.askDelivery(&d, h, c)
+	m := masked{header: c.header}
+	if len(hid.list) > 0 {
+		if m, err = s.hide(hid, c.header, s.join(c.body)); err != nil {
+			return s.refuseDelivery(ch, &d, s.d.Refuse(h, nil, err))
+		}
+		if m.opaque {
+			h = s.opaquely(h)
+		}
+	}
+	pass, err := s.askDelivery(&d, h, hid, c)
 	if err != nil {
 		return s.refuseDelivery(ch, &d, err)
 	}
-	o := gate.Outcome{Status: access.StatusOK}
-	if pass.Masked() {
-		err = s.refuseDelivery(ch, &d, s.d.Refuse(h, nil, errUnread))
-		o.Status = access.StatusCancelled
-	} else {
+	switch {
+	case len(hid.list) == 0:
 		err = s.d.Reply(pass, c.frames)
+	case m.hits == 0:
+		err = s.d.Show(pass, c.frames)
+	default:
+		s.out = rebuilt(s.out[:0], methodFrame(c.frames), ch.number, &m, s.back.frame)
+		err = s.d.Show(pass, s.out)
 	}
 	if err != nil {
 		return err
 	}
-	s.replies(c.header)
+	s.replies(m.header)
 	s.d.Count(pass, digest(c.body), int(c.size))
-	if err := s.d.Done(pass, o); err != nil {
+	if err := s.d.Done(pass, gate.Outcome{Status: access.StatusOK, Masked: m.hits}); err != nil {
 		return err
 	}
-	if id != idBasicGetOk || ch.client != isOpen {
+	if id != idBasicGetOk {
 		return nil
 	}
 	p := ch.pending[0]
 	ch.pending = ch.pending[1:]
-	if p.pass.Zero() {
-		return nil
-	}
 	return s.d.Done(p.pass, gate.Outcome{Status: access.StatusOK, Rows: 1})
 }
-
-var errUnread = &fault.Error{Op: "amqp.deliver", Kind: fault.Denied, Say: "permission denied: parts of this message are masked for you, and it cannot be read to hide them"}
-
-// hides reports whether something of a message must be hidden from the client.
-func (s *session) hides(*delivered, *content) bool { return s.d.Masks() != nil }
 
 // replies notes where a message that the client is shown says that it may reply to.
 func (s *session) replies(header []byte) {

@@ -1,6 +1,9 @@
 package amqp
 
-import "gatehouse/internal/wire"
+import (
+	"gatehouse/internal/wire"
+	wired "gatehouse/internal/wire/message"
+)
 
 // name is the protocol's, as connections name it.
 const name = "amqp"
@@ -9,4 +12,5 @@ const name = "amqp"
 type protocol struct {
 	deps   wire.Deps
 	places places
+	hidden *wired.Masks // what masks mean, compiled
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
+	"slices"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
@@ -16,8 +17,13 @@ type content struct {
 	body   [][]byte // nil where it is sent on as it comes
 	size   uint64
 	whole  bool
-	frames []byte // the frames as the client sent them; where from is -1 they were kept aside
+	frames []byte // the frames as they came; where from is -1 they were kept aside
 	from   int64
+
+	channel uint16
+	instead []byte // what is sent in place of the frames; nil where they are
+	why     gate.Rewrite
+	hits    int64 // values hidden
 }
 
 // publishFrame takes basic.publish, with its message where that is there as a whole.
@@ -127,12 +133,12 @@ func (s *session) begins(ch *channel, f *frame) error {
 	if size <= smallBody && s.gathered < maxGathered {
 		return nil
 	}
-	h, err := s.judgePublish(in.k, in.header)
+	h, hid, err := s.judgePublish(in.k, in.header)
 	if err != nil {
 		in.drop = true
 		return s.refusePublish(ch, nil, ch.confirms.countOn(), s.d.RefuseText(err, len(in.raw)))
 	}
-	if s.holds(h) {
+	if s.holds(h) || s.hidden(hid, access.ToBackend, published(h)) != nil || len(hid.list) > 0 {
 		if size <= uint64(s.maxBody()) && s.gathered+int(size) < maxGathered+s.maxBody() {
 			return nil
 		}
@@ -168,7 +174,7 @@ func (s *session) streams(ch *channel, h *gate.Handle) error {
 	in.stream = &stream{pass: pass, sum: sha256.New()}
 	if ch.confirms.on {
 		s.due++
-		ch.confirms.sent(tag, pass)
+		ch.confirms.sent(tag, pass, 0)
 	}
 	return nil
 }
@@ -218,57 +224,82 @@ func (s *session) forget(ch *channel) {
 	}
 }
 
-// judgePublish returns the judgement of a publish: by its method, and by what of its header leads elsewhere.
-func (s *session) judgePublish(k *kind, header []byte) (*gate.Handle, error) {
+// judgePublish returns the judgement of a publish, by its method and by what of its header leads elsewhere; and where it is kept what is
+// hidden in it.
+func (s *session) judgePublish(k *kind, header []byte) (*gate.Handle, *hiding, error) {
 	_, has, _ := peekHeader(header)
 	if has&hasUserID == 0 && (has&hasHeaders == 0 || !bytes.Contains(header, []byte("CC"))) {
 		if k.h == nil {
 			st, err := s.p.understand(s.known, k.publish, nil)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			k.h = s.d.Judge(st)
 		}
-		return k.h, nil
+		return k.h, &k.hiding, nil
 	}
 	_, p, err := decodeHeader(header)
 	if err != nil {
-		return nil, notUnderstood("the properties of the message cannot be read: " + err.Error())
+		return nil, nil, notUnderstood("the properties of the message cannot be read: " + err.Error())
 	}
 	st, err := s.p.understand(s.known, k.publish, &p)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return s.d.Judge(st), nil
+	return s.d.Judge(st), &hiding{}, nil
 }
 
 // publish takes a message that is there as a whole.
 func (s *session) publish(ch *channel, k *kind, c *content) error {
 	tag := ch.confirms.countOn()
-	h, err := s.judgePublish(k, c.header)
+	h, hid, err := s.judgePublish(k, c.header)
 	if err != nil {
 		return s.refusePublish(ch, nil, tag, s.d.RefuseText(err, len(c.frames)))
+	}
+	c.channel = ch.number
+	if err = s.d.Refresh(); err == nil {
+		if err = s.hidden(hid, access.ToBackend, published(h)); err == nil {
+			h, err = s.plan(h, hid, c)
+		}
+	}
+	if err != nil {
+		return s.refusePublish(ch, h, tag, s.d.Refuse(h, nil, err))
 	}
 	pass, err := s.askPublish(k, h, c)
 	var held *gate.Hold
 	if errors.As(err, &held) {
-		sum, size, again := digest(c.body), int(c.size), &content{}
-		if s.back.frame < s.tuned.frame {
-			again.frames = bytes.Clone(c.frames)
-		}
-		s.await(ch, held, func(pass gate.Pass, err error) error {
-			if err != nil {
-				return s.refusePublish(ch, h, tag, err)
-			}
-			return s.send(ch, tag, pass, again, sum, size)
-		})
+		s.heldPublish(ch, held, tag, h, hid, c)
 		return nil
 	}
 	if err != nil {
 		return s.refusePublish(ch, h, tag, err)
 	}
-	return s.send(ch, tag, pass, c, digest(c.body), int(c.size))
+	return s.send(ch, tag, pass, c, digest(c.body))
 }
+
+// heldPublish has a reviewer asked about a message.
+func (s *session) heldPublish(ch *channel, held *gate.Hold, tag uint64, h *gate.Handle, hid *hiding, c *content) {
+	sum, was := digest(c.body), slices.Clone(hid.list)
+	again := &content{size: c.size, hits: c.hits}
+	if c.why == gate.RewriteMask || s.back.frame < s.tuned.frame { // otherwise the gate has the frames
+		again.instead, again.why = bytes.Clone(c.instead), c.why
+	}
+	s.await(ch, held, func(pass gate.Pass, err error) error {
+		if err == nil && !s.sameHidden(was, h) {
+			if err := s.d.Done(pass, gate.Outcome{Status: access.StatusCancelled}); err != nil {
+				return err
+			}
+			err = s.d.Refuse(h, nil, errMasksChanged)
+		}
+		if err != nil {
+			return s.refusePublish(ch, h, tag, err)
+		}
+		return s.send(ch, tag, pass, again, sum)
+	})
+}
+
+var errMasksChanged = &fault.Error{Op: "amqp.publish", Kind: fault.Pending, Say: "the policies changed while this waited for a reviewer: what it holds is masked by now",
+	Hint: "Send it again."}
 
 // askPublish asks for a message.
 func (s *session) askPublish(k *kind, h *gate.Handle, c *content) (gate.Pass, error) {
@@ -286,24 +317,18 @@ func (s *session) askPublish(k *kind, h *gate.Handle, c *content) (gate.Pass, er
 		if err != nil {
 			return gate.Pass{}, s.d.Refuse(h, nil, notUnderstood("the properties of the message cannot be read: "+err.Error()))
 		}
-		r.Sent = &access.Sent{Message: message(k.publish.Exchange, k.publish.RoutingKey, "", &p, int64(c.size), nil, s.reading(c))}
-		r.Shown = func() []any { return shown(&p, c) }
+		r.Sent = &access.Sent{Message: message(k.publish.Exchange, k.publish.RoutingKey, "", &p, int64(c.size), nil, s.reading(&p, c))}
+		r.Shown = func() []any { return shown(c) }
 	}
 	return s.d.Ask(s.ctx, h, r)
 }
 
 // reading returns how the body of a message is read; nil where it is not there.
-func (s *session) reading(c *content) func() any {
+func (s *session) reading(p *properties, c *content) func() any {
 	if !c.whole || c.size > uint64(s.maxBody()) {
 		return nil
 	}
-	return func() any {
-		v, err := access.ReadJSON(s.join(c.body))
-		if err != nil {
-			return nil
-		}
-		return v
-	}
+	return s.p.hidden.Reader().Document(p.ContentType, p.ContentEncoding, s.join(c.body))
 }
 
 // join returns a body in one piece.
@@ -318,13 +343,36 @@ func (s *session) join(body [][]byte) []byte {
 	return s.flat
 }
 
-// shown is what a reviewer sees of a message.
-func shown(p *properties, c *content) []any {
+// shown is what a reviewer sees of a message: what the broker would be sent.
+func shown(c *content) []any {
+	header, body := c.header, bytes.Join(c.body, nil)
+	if c.why == gate.RewriteMask {
+		header, body = nil, nil
+		for b := c.instead; len(b) > 0; {
+			f, n, err := peekFrame(b, len(b))
+			if err != nil || f.raw == nil {
+				return nil // it was made here
+			}
+			switch b = b[n:]; f.kind {
+			case frameHeader:
+				header = f.payload
+			case frameBody:
+				body = append(body, f.payload...)
+			}
+		}
+	}
+	_, p, err := decodeHeader(header)
+	if err != nil {
+		return nil // it was read before
+	}
 	var out []any
 	p.each(func(name string, v any) {
 		out = append(out, name+"="+string(appendJSON(nil, v)))
 	})
-	return append(out, string(bytes.Join(c.body, nil)))
+	if !readable(body) {
+		return append(out, body)
+	}
+	return append(out, string(body))
 }
 
 func digest(body [][]byte) (sum [sha256.Size]byte) {
@@ -340,25 +388,22 @@ func digest(body [][]byte) (sum [sha256.Size]byte) {
 }
 
 // send passes a message on that was permitted.
-func (s *session) send(ch *channel, tag uint64, pass gate.Pass, c *content, sum [sha256.Size]byte, size int) error {
+func (s *session) send(ch *channel, tag uint64, pass gate.Pass, c *content, sum [sha256.Size]byte) error {
 	var err error
-	switch {
-	case s.back.frame < s.tuned.frame:
-		err = s.d.StageRewrite(pass, gate.RewriteFrames, s.recut(c.frames))
-	case c.frames == nil, c.from >= 0: // the gate has them
+	if c.instead != nil {
+		err = s.d.StageRewrite(pass, c.why, c.instead)
+	} else {
 		err = s.d.Stage(pass)
-	default:
-		err = s.d.StageRewrite(pass, gate.RewriteFrames, c.frames)
 	}
 	if err != nil {
 		return err
 	}
-	s.d.Count(pass, sum, size)
+	s.d.Count(pass, sum, int(c.size))
 	if !ch.confirms.on {
-		return s.d.Done(pass, gate.Outcome{Status: access.StatusOK})
+		return s.d.Done(pass, gate.Outcome{Status: access.StatusOK, Masked: c.hits})
 	}
 	s.due++
-	ch.confirms.sent(tag, pass)
+	ch.confirms.sent(tag, pass, c.hits)
 	return nil
 }
 

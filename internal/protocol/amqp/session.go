@@ -8,11 +8,12 @@ import (
 	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
 	"gatehouse/internal/wire"
+	wired "gatehouse/internal/wire/message"
 )
 
 // New makes the protocol.
 func New(d wire.Deps) wire.Protocol {
-	p := &protocol{deps: d}
+	p := &protocol{deps: d, hidden: wired.New(d.Mask)}
 	return wire.Protocol{Name: name, Address: "127.0.0.1:5673", Verbs: verbs, Messages: true, Guardrails: guardrails(), Folds: wire.Folds{Template: folds, Parent: parent},
 		Accept: p.accept, Test: testLogin, Understand: p.explain}
 }

@@ -82,6 +82,7 @@ type consumer struct {
 type kind struct {
 	publish *basicPublish
 	h       *gate.Handle
+	hiding  hiding
 }
 
 // incoming is a message of the client's while it comes.

@@ -190,6 +190,9 @@ func (b *bound) holds(f *facts, number int) (applies bool, more reads) {
 		return b.applies(b.fixed), 0
 	}
 	t := b.condition.eval(f)
+	if t == unknown && f.action.Apart && b.condition.reads&(readsRequest|readsBody) != 0 && b.effect != effectApprove {
+		return b.effect == effectAllow, 0 // it is asked of each message
+	}
 	if t == unknown && f.input == nil {
 		more = b.condition.reads & readsInput
 	}

@@ -93,6 +93,36 @@ func TestSetsAreDecidedAsAWhole(t *testing.T) {
 	}
 }
 
+// TestSetsThatAreAskedApart: where each of a set is asked about by itself as it comes, a deny of a part leaves the rest, and what
+// conditions read of messages is asked of those.
+func TestSetsThatAreAskedApart(t *testing.T) {
+	all := allow("mq:*", "jobs/*")
+	for _, tc := range []struct {
+		name string
+		app  []access.PolicyStatement
+		want access.Effect
+	}{
+		{"denied in part", []access.PolicyStatement{all, deny("mq:*", "jobs/subject/orders.secret")}, access.Allow},
+		{"denied as a whole", []access.PolicyStatement{all, deny("mq:*", "jobs/subject/orders.*")}, access.Deny},
+		{"denied above", []access.PolicyStatement{all, deny("mq:*", "jobs/subject/orders")}, access.Deny},
+		{"allowed in part", []access.PolicyStatement{allow("mq:*", "jobs/subject/orders.eu")}, access.Deny},
+		{"held in part", []access.PolicyStatement{all, approve("mq:*", "jobs/subject/orders.secret")}, access.Approve},
+		{"denied by what messages say", []access.PolicyStatement{all, when(deny("mq:*", "jobs/*"), "message.size > 10")}, access.Allow},
+		{"allowed by what messages say", []access.PolicyStatement{when(allow("mq:*", "jobs/*"), "message.size < 10")}, access.Allow},
+		{"held by what messages say", []access.PolicyStatement{all, when(approve("mq:*", "jobs/*"), "message.size > 10")}, access.Approve},
+		{"not allowed whatever they say", []access.PolicyStatement{when(allow("mq:*", "jobs/*"), `message.size < 10 && principal.subject == "nobody"`)}, access.Deny},
+		{"denied by something else", []access.PolicyStatement{all, when(deny("mq:*", "jobs/*"), `principal.subject != "nobody"`)}, access.Deny},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			a := set("mq:Subscribe", "jobs/subject/orders.*")
+			a.Apart = true
+			if v := queues(t, tc.app).Decide(stmt(a), input()); v.Effect != tc.want {
+				t.Errorf("%s", v.Effect)
+			}
+		})
+	}
+}
+
 // TestMasksOfSets: of a set it is hidden whatever is hidden of any of it, together; what only looks like one, on connections whose
 // names hold asterisks of their own, stays a name.
 func TestMasksOfSets(t *testing.T) {

@@ -186,6 +186,9 @@ func (b *bound) touches(number int, a *access.Action) bool {
 	if b.effect == effectAllow {
 		return b.allows(a)
 	}
+	if a.Apart && b.effect == effectDeny {
+		return slices.ContainsFunc(b.resources, func(p pattern) bool { return p.covers(a.Resource) })
+	}
 	for _, p := range b.resources {
 		if p.bears(a) || slices.ContainsFunc(a.Fields, p.covers) {
 			return true

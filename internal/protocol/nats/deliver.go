@@ -148,14 +148,15 @@ func (s *session) arrived(ctx context.Context, u *sub, f *frame, b []byte, from 
 	if err != nil {
 		return s.withhold(a, s.d.RefuseText(err, f.length))
 	}
-	if err := s.shown(a.k); err != nil {
-		return s.withhold(a, s.d.Refuse(a.k.h, nil, err))
+	k, out, err := s.incoming(&a, f, b)
+	if err != nil {
+		return s.withhold(a, s.d.Refuse(k.h, nil, err))
 	}
-	r := gate.Request{From: from, To: from + int64(f.length), Message: true, Arrives: true, Agreed: u.agreed, Clear: true}
-	if !s.d.Settled(a.k.h) {
+	r := gate.Request{From: from, To: from + int64(f.length), Message: true, Arrives: true, Agreed: u.agreed, Clear: out == nil}
+	if !s.d.Settled(k.h) {
 		r.Sent = s.sentOf(f, b, a.subject, a.h)
 	}
-	pass, err := s.d.Ask(ctx, a.k.h, r)
+	pass, err := s.d.Ask(ctx, k.h, r)
 	if err != nil {
 		var hold *gate.Hold
 		if errors.As(err, &hold) {
@@ -166,11 +167,9 @@ func (s *session) arrived(ctx context.Context, u *sub, f *frame, b []byte, from 
 		}
 		return s.withhold(a, err)
 	}
-	s.d.Count(pass, sha256.Sum256(b[f.line:f.line+f.size]), f.size)
-	if err := s.d.Reply(pass, b[:f.length]); err != nil {
+	if err := s.hand(pass, out, f, b); err != nil {
 		return err
 	}
-	s.down = append(s.down, ending{pass, gate.Outcome{Status: access.StatusOK, Bytes: int64(f.size)}})
 	s.give(f, a.h)
 	u.got++
 	if u.counted && u.limit > 0 && u.got >= u.limit {
@@ -179,25 +178,45 @@ func (s *session) arrived(ctx context.Context, u *sub, f *frame, b []byte, from 
 	return nil
 }
 
+// hand stages a message for the client: as it came, or as it may be shown.
+func (s *session) hand(pass gate.Pass, out *masked, f *frame, b []byte) error {
+	if out == nil {
+		s.d.Count(pass, sha256.Sum256(b[f.line:f.line+f.size]), f.size)
+		s.down = append(s.down, ending{pass, gate.Outcome{Status: access.StatusOK, Bytes: int64(f.size)}})
+		return s.d.Reply(pass, b[:f.length])
+	}
+	s.d.Count(pass, out.sum, out.size)
+	s.down = append(s.down, ending{pass, gate.Outcome{Status: access.StatusOK, Bytes: int64(out.size), Masked: out.hits}})
+	return s.d.Show(pass, out.frame)
+}
+
+// incoming takes up the policies of this moment, and hides in a message what the client must not be shown; nil where that is
+// nothing. The kind is another one where the message cannot be read.
+func (s *session) incoming(a *arrival, f *frame, b []byte) (*kind, *masked, error) {
+	if err := s.d.Refresh(); err != nil || s.d.Masks() == nil {
+		return a.k, nil, err
+	}
+	masks, err := s.hidden(a.k, access.ToClient)
+	if err != nil || len(masks) == 0 {
+		return a.k, nil, err
+	}
+	c, err := hideStored(masks, content{head: a.h, payload: f.payload(b)}, a.k.inside)
+	switch {
+	case unreadable(err):
+		return s.opaque(a.k), nil, nil
+	case err != nil:
+		return a.k, nil, err
+	case c.hits == 0:
+		return a.k, nil, nil
+	}
+	head := c.headBytes()
+	size := len(head) + len(c.payload)
+	frame := appendMsg(nil, a.subject, a.u.sid, string(f.reply), head, c.payload)
+	return a.k, &masked{frame: frame, sum: sha256.Sum256(frame[len(frame)-2-size : len(frame)-2]), size: size, hits: c.hits}, nil
+}
+
 // literalPlain reports whether a subject is a literal one of users.
 func literalPlain(subject []byte) bool { return classOf(string(subject)) == plain }
-
-// shown says why a message is not shown under the masks of this moment.
-func (s *session) shown(k *kind) error {
-	if err := s.d.Refresh(); err != nil {
-		return err
-	}
-	m := s.d.Masks()
-	if m == nil {
-		return nil
-	}
-	for _, r := range k.resources {
-		if !m.Document(r, access.ToClient).None() {
-			return errBody
-		}
-	}
-	return nil
-}
 
 // arrivalOf works out what a message is to its session.
 func (s *session) arrivalOf(u *sub, f *frame, b []byte) (arrival, error) {
@@ -249,6 +268,9 @@ func (s *session) arrivalOf(u *sub, f *frame, b []byte) (arrival, error) {
 // kindOf returns the statement of a message that was stored.
 func (s *session) kindOf(subject string, o origin) *kind {
 	key := strings.Join(append([]string{subject, o.stream, o.consumer}, o.subjects...), "\x00")
+	if o.inside {
+		key += "\x00"
+	}
 	if k := s.arrives[key]; k != nil {
 		return k
 	}
@@ -257,7 +279,7 @@ func (s *session) kindOf(subject string, o origin) *kind {
 	if o.stream != "" {
 		text += " from " + strings.TrimSuffix(o.stream+"/"+o.consumer, "/")
 	}
-	k := &kind{subject: subject, resources: o.resources(s.know.connection), h: s.d.Judge(statement(text, actions, related))}
+	k := &kind{subject: subject, inside: o.inside, resources: o.resources(s.know.connection), h: s.d.Judge(statement(text, actions, related))}
 	s.keep(s.arrives, key, k)
 	return k
 }

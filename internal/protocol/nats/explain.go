@@ -121,7 +121,7 @@ func (s *session) writtenSent(w written) *access.Sent {
 	size := int64(len(w.payload))
 	m := &access.Message{Subject: w.subject, Size: &size, Headers: map[string]any{}}
 	if w.h != nil {
-		m.Headers, m.ContentType, m.ContentEncoding = w.h.facts(), mediaType(w.h), contentEncoding(w.h)
+		m.Headers, m.ContentType, m.ContentEncoding = w.h.facts(), mediaTypeOf(w.h), contentEncoding(w.h)
 	}
 	payload := []byte(w.payload)
 	m.Body = func() any {

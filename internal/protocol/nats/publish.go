@@ -3,6 +3,7 @@ package nats
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"strings"
 
 	"gatehouse/internal/access"
@@ -16,6 +17,9 @@ type kind struct {
 	subject   string
 	resources []string // whose masks bind the message
 	call      *judged  // where it is a call; nil elsewhere
+	inside    bool     // its payload holds a message that was stored
+	hiding    [2]hiding
+	unread    *kind // the same where nothing can be hidden in it; nil where that was never asked
 }
 
 var (
@@ -37,45 +41,71 @@ func (s *session) publish(ctx context.Context, f *frame, b []byte, from int64) e
 		subject := strings.ToValidUTF8(string(f.subject), "?")
 		return s.say(refusal(subject)(s.d.RefuseText(err, f.length)))
 	}
-	if err := s.refreshed(k); err != nil {
+	k, out, err := s.outgoing(k, f, b, h)
+	if err != nil {
 		return s.say(refusal(k.subject)(s.d.Refuse(k.h, nil, err)))
 	}
 	r := gate.Request{From: from, To: from + int64(f.length), Clear: true, Message: k.call == nil}
 	if !s.d.Settled(k.h) {
 		r.Sent = s.sentOf(f, b, k.subject, h)
 	}
-	content := b[f.line : f.line+f.size]
 	if r.Message {
 		r.Shown = func() []any { return []any{string(f.header(b)), string(f.payload(b))} }
 	}
-	size := f.size
-	sum := sha256.Sum256(content)
+	if out == nil {
+		size, sum := f.size, sha256.Sum256(b[f.line:f.line+f.size])
+		return s.ask(ctx, k.h, r, refusal(k.subject), func(pass gate.Pass) error {
+			s.d.Count(pass, sum, size)
+			return s.stage(pass, gate.Outcome{Bytes: int64(size)})
+		})
+	}
+	version := s.d.Version()
 	return s.ask(ctx, k.h, r, refusal(k.subject), func(pass gate.Pass) error {
-		s.d.Count(pass, sum, size)
-		return s.stage(pass, size)
+		if s.d.Version() != version {
+			return errors.Join(s.d.Done(pass, gate.Outcome{Status: access.StatusCancelled}), s.say(refusal(k.subject)(errChangedMasks)))
+		}
+		s.d.Count(pass, out.sum, out.size)
+		return s.stageMasked(pass, out)
 	})
 }
 
-// refreshed takes up the policies of this moment, and says why a message is refused under their masks.
-func (s *session) refreshed(k *kind) error {
-	if err := s.d.Refresh(); err != nil {
-		return err
-	}
-	m := s.d.Masks()
-	if m == nil {
-		return nil
+// masked is a message in which values were hidden.
+type masked struct {
+	frame []byte
+	sum   [sha256.Size]byte
+	size  int
+	hits  int64
+}
+
+// outgoing takes up the policies of this moment, and hides in a message what the server must not be sent; nil where that is nothing.
+// The kind is another one where the message cannot be read.
+func (s *session) outgoing(k *kind, f *frame, b []byte, h *headers) (*kind, *masked, error) {
+	if err := s.d.Refresh(); err != nil || s.d.Masks() == nil {
+		return k, nil, err
 	}
 	if k.call != nil {
-		if err := k.call.refuses(m); err != nil {
-			return err
-		}
+		return k, nil, k.call.refuses(s.d.Masks())
 	}
-	for _, r := range k.resources {
-		if !m.Document(r, access.ToBackend).None() {
-			return errBody
-		}
+	masks, err := s.hidden(k, access.ToBackend)
+	if err != nil || len(masks) == 0 {
+		return k, nil, err
 	}
-	return nil
+	c, err := hide(masks, content{head: h, payload: f.payload(b)})
+	switch {
+	case unreadable(err):
+		return s.opaque(k), nil, nil
+	case err != nil:
+		return k, nil, err
+	case c.hits == 0:
+		return k, nil, nil
+	}
+	head := c.headBytes()
+	size := len(head) + len(c.payload)
+	if size > s.most() {
+		return k, nil, errBody
+	}
+	frame := appendPub(nil, string(f.subject), string(f.reply), head, c.payload)
+	return k, &masked{frame: frame, sum: sha256.Sum256(frame[len(frame)-2-size : len(frame)-2]), size: size, hits: c.hits}, nil
 }
 
 // publishing works out what a message does.
@@ -213,7 +243,7 @@ func (s *session) sentOf(f *frame, b []byte, subject string, h *headers) *access
 		m.Headers = map[string]any{}
 	} else if h != nil {
 		m.Headers = h.facts()
-		m.ContentType, m.ContentEncoding = mediaType(h), contentEncoding(h)
+		m.ContentType, m.ContentEncoding = mediaTypeOf(h), contentEncoding(h)
 	}
 	payload := f.payload(b)
 	if len(payload) <= s.maxBody() {
@@ -238,8 +268,8 @@ func (s *session) maxBody() int {
 
 const defaultBody = 1 << 20
 
-// mediaType is the content type of a message, as users of headers write it; "" where it says none.
-func mediaType(h *headers) string {
+// mediaTypeOf is the content type of a message, as users of headers write it; "" where it says none.
+func mediaTypeOf(h *headers) string {
 	v := firstFold(h, "Content-Type")
 	v, _, _ = strings.Cut(v, ";")
 	return strings.ToLower(strings.TrimSpace(v))

@@ -184,18 +184,33 @@ func (s *session) ask(ctx context.Context, k *gate.Handle, r gate.Request, refus
 }
 
 // stage takes what pass permits to the server, as it is, and notes its outcome for when it has left.
-func (s *session) stage(pass gate.Pass, size int) error {
+func (s *session) stage(pass gate.Pass, o gate.Outcome) error {
 	if err := s.d.Stage(pass); err != nil {
 		return err
 	}
-	s.turns.ask(false, false)
-	s.up = append(s.up, ending{pass, gate.Outcome{Status: access.StatusOK, Bytes: int64(size)}})
+	s.staged(pass, o)
 	return nil
+}
+
+// stageMasked is stage for a message in which values were hidden.
+func (s *session) stageMasked(pass gate.Pass, m *masked) error {
+	if err := s.d.StageRewrite(pass, gate.RewriteMask, m.frame); err != nil {
+		return err
+	}
+	s.staged(pass, gate.Outcome{Bytes: int64(m.size), Masked: m.hits})
+	return nil
+}
+
+func (s *session) staged(pass gate.Pass, o gate.Outcome) {
+	s.turns.ask(false, false)
+	o.Status = access.StatusOK
+	s.up = append(s.up, ending{pass, o})
 }
 
 // released stages what was waited for. Its outcome is known at once: what comes after it has long left.
 func (s *session) released(pass gate.Pass, staged func(gate.Pass) error) error {
-	if err := staged(pass); err != nil {
+	before := len(s.up)
+	if err := staged(pass); err != nil || len(s.up) == before {
 		return err
 	}
 	last := s.up[len(s.up)-1]

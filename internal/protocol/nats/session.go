@@ -6,12 +6,14 @@ import (
 
 	"gatehouse/internal/fault"
 	"gatehouse/internal/wire"
+	"gatehouse/internal/wire/message"
 )
 
 // protocol is what the sessions of one gateway share.
 type protocol struct {
 	deps    wire.Deps
 	inboxes inboxes
+	masks   *message.Masks
 	random  sync.Mutex // over deps.Random
 }
 
@@ -23,7 +25,7 @@ func New(d wire.Deps) wire.Protocol {
 }
 
 func newProtocol(d wire.Deps) *protocol {
-	return &protocol{deps: d, inboxes: inboxes{owner: map[string]holder{}, seen: map[string]struct{}{}}}
+	return &protocol{deps: d, masks: message.New(d.Mask), inboxes: inboxes{owner: map[string]holder{}, seen: map[string]struct{}{}}}
 }
 
 // name makes a name for the gateway's login that tells its connections apart on the server.

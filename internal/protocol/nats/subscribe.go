@@ -44,7 +44,7 @@ func (s *session) subscribe(ctx context.Context, f *frame, from int64) error {
 	}, func(pass gate.Pass) error {
 		cancel(nil)
 		u.cancel, u.agreed = nil, asked
-		return s.stage(pass, 0)
+		return s.stage(pass, gate.Outcome{})
 	})
 	asked = true // what is permitted from here on was waited for
 	return err
@@ -96,6 +96,7 @@ func (s *session) subscribeActions(u *sub) ([]access.Action, error) {
 // wantedActions returns what a subscription outside of an inbox of one's own needs.
 func (s *session) wantedActions(u *sub) []access.Action {
 	a := s.know.subjectResource(u.subject)
+	a.Apart = u.counted
 	actions := []access.Action{named(actSubscribe, a)}
 	if classOf(u.subject) != plain || u.queue != "" && anywhere(u.subject) { // a group would lose what one of it is not shown
 		actions = append(actions, named(actOpaque, a))

@@ -32,7 +32,7 @@ func (p *protocol) explain(_ context.Context, aside *gate.Gate, text string) ([]
 	case "PUB":
 		st, err = s.writtenPublish(w)
 	case "SUB":
-		u := &sub{subject: w.subject, queue: w.payload}
+		u := &sub{subject: w.subject, queue: w.payload, counted: w.payload == ""}
 		st = statement(subText(u), s.wantedActions(u), nil)
 	case "MSG":
 		r := s.know.subjectResource(w.subject)

@@ -8,7 +8,9 @@ type Action struct {
 	Resource string   `json:"resource"`         // what it touches, as Resource builds it
 	Fields   []string `json:"fields,omitempty"` // the fields of Resource that it reads or writes, as resources; empty where not known or not applicable
 	Wild     bool     `json:"wild,omitempty"`   // Resource stands for a set: in it * is any run of characters without a dot or a slash, ** any run at all (WildSegment)
-	Apart    bool     `json:\"-\"`              // with Wild: whatever it stands for is asked about by itself too, as it comes: a deny of a part of the set leaves the rest, and what a message says is asked of each
+	// Apart says of a set (Wild) that whatever it stands for is asked about by itself too, as it comes: a deny of a part of it leaves the
+	// rest, and what a message says is asked of each.
+	Apart bool `json:"-"`
 }
 
 // Span is a half-open byte range [Start, End) of a text.

@@ -26,4 +26,5 @@
 //   - what is said: frame.go and message.go (bytes), verbs.go, publish.go, subscribe.go, deliver.go (the loop of the server's side),
 //     hide.go (masks)
 //   - calls of JetStream: jetstream.go and the files that begin so
+//   - for people: explain.go (texts for policy test), guardrails.go (the policies that ship)
 package nats

@@ -25,6 +25,8 @@
 //     relay.go (the loop of the client's side), refuse.go (words)
 //   - what is said: frame.go and message.go (bytes), verbs.go, publish.go, subscribe.go, deliver.go (the loop of the server's side),
 //     hide.go (masks)
-//   - calls of JetStream: jetstream.go and the files that begin so
+//   - calls of JetStream: jetstream.go (what a call does), jetstream_stream.go, jetstream_consumer.go, jetstream_read.go (by what they are
+//     about), jetstream_headers.go (what headers of a message ask of a server), jetstream_json.go, jetstream_catalogue.go (what answers
+//     have told), jetstream_statement.go, jetstream_verbs.go
 //   - for people: explain.go (texts for policy test), guardrails.go (the policies that ship)
 package nats

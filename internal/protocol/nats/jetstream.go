@@ -25,6 +25,10 @@ type knowledge struct {
 // isCall reports whether a publish to subject is one that understand judges, rather than a message.
 func isCall(subject string) bool { return strings.HasPrefix(subject, "$JS.") }
 
+// filtered reports whether a subject is that of a call that ends in a filter: its wildcards are words to the server, as in
+// $JS.API.CONSUMER.CREATE.ORDERS.work.orders.>.
+func filtered(subject []byte) bool { return isCall(string(subject)) && pattern(subject) }
+
 // judged is what a call does.
 type judged struct {
 	access.Statement

@@ -245,6 +245,17 @@ func TestCallsThatCannotBeRead(t *testing.T) {
 	}
 }
 
+// TestFilteredCalls: wildcards in the subject of a call are words of a filter; in that of a message they are none.
+func TestFilteredCalls(t *testing.T) {
+	for subject, want := range map[string]bool{
+		"$JS.API.CONSUMER.CREATE.S.c.orders.>": true, "$JS.API.DIRECT.GET.S.a.*": true, "orders.*": false, "$KV.b.>": false, "$JS.API.>.x": false, "$JS.API.a*": false,
+	} {
+		if filtered([]byte(subject)) != want {
+			t.Errorf("%s: %v", subject, !want)
+		}
+	}
+}
+
 func TestBoundedCalls(t *testing.T) {
 	for call, want := range map[string]bool{
 		`$JS.API.STREAM.PURGE.S {}`:                             false,

@@ -114,7 +114,7 @@ func (s *session) publishing(f *frame, b []byte) (*kind, *headers, error) {
 		return k, nil, nil
 	}
 	switch {
-	case !literal(f.subject):
+	case !literal(f.subject) && !filtered(f.subject):
 		return nil, nil, errSubject
 	case len(f.reply) > 0 && !literal(f.reply):
 		return nil, nil, errReply

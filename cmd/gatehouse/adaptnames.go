@@ -13,7 +13,7 @@ import (
 func vocabulary(protocols []wire.Protocol) []policy.Vocabulary {
 	out := make([]policy.Vocabulary, 0, len(protocols))
 	for _, p := range protocols {
-		out = append(out, policy.Vocabulary{Type: p.Name, Actions: actionNames(p.Verbs()), Documents: p.Exchange != nil || p.Messages, Rootless: p.Rootless})
+		out = append(out, policy.Vocabulary{Type: p.Name, Actions: actionNames(p.Verbs()), Documents: p.Exchange != nil || p.Messages, Messages: p.Messages, Rootless: p.Rootless})
 	}
 	return out
 }

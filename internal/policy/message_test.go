@@ -19,7 +19,7 @@ func queues(t testing.TB, app []access.PolicyStatement, guard ...access.PolicySt
 		d.Connections[1].Guardrails = []string{"guard"}
 	}
 	verbs := []policy.ActionName{{Name: "mq:Publish"}, {Name: "mq:Subscribe"}, {Name: "mq:Bind"}, {Name: "mq:Deliver", Implied: true}}
-	names := append(vocab()[:1], policy.Vocabulary{Type: "mq", Documents: true, Actions: verbs})
+	names := append(vocab()[:1], policy.Vocabulary{Type: "mq", Documents: true, Messages: true, Actions: verbs})
 	s, err := policy.Compile(d, names, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -368,16 +368,18 @@ func TestRecordIsChecked(t *testing.T) {
 		st   access.PolicyStatement
 		want string
 	}{
-		{recorded("db:*", "*", &access.RecordWith{Word: "each"}), ""},
-		{recorded("db:*", "*", &access.RecordWith{Above: &most, Messages: most, Within: access.Duration(10 * time.Second)}), ""},
-		{recorded("db:*", "*", &access.RecordWith{Messages: 1, Within: access.Duration(100 * time.Millisecond)}), ""},
-		{recorded("db:*", "*", &access.RecordWith{Word: "all"}), `statements[0].record: unknown word "all"; each, or an object`},
-		{recorded("db:*", "*", &access.RecordWith{Above: &less}), "statements[0].record.above: above is from 0 to 100000"},
-		{recorded("db:*", "*", &access.RecordWith{Above: &more}), "statements[0].record.above: above is from 0 to 100000"},
-		{recorded("db:*", "*", &access.RecordWith{Messages: -1}), "statements[0].record.messages: a window holds from 1 to 100000"},
-		{recorded("db:*", "*", &access.RecordWith{Messages: more}), "statements[0].record.messages: a window holds from 1 to 100000"},
-		{recorded("db:*", "*", &access.RecordWith{Within: access.Duration(99 * time.Millisecond)}), "statements[0].record.within: a window lasts from 100ms to 10s"},
-		{recorded("db:*", "*", &access.RecordWith{Within: access.Duration(11 * time.Second)}), "statements[0].record.within: a window lasts from 100ms to 10s"},
+		{recorded("mq:*", "*", &access.RecordWith{Word: "each"}), ""},
+		{recorded("mq:*", "*", &access.RecordWith{Above: &most, Messages: most, Within: access.Duration(10 * time.Second)}), ""},
+		{recorded("mq:*", "*", &access.RecordWith{Messages: 1, Within: access.Duration(100 * time.Millisecond)}), ""},
+		{recorded("mq:*", "*", &access.RecordWith{Word: "all"}), `statements[0].record: unknown word "all"; each, or an object`},
+		{recorded("mq:*", "*", &access.RecordWith{Above: &less}), "statements[0].record.above: above is from 0 to 100000"},
+		{recorded("mq:*", "*", &access.RecordWith{Above: &more}), "statements[0].record.above: above is from 0 to 100000"},
+		{recorded("mq:*", "*", &access.RecordWith{Messages: -1}), "statements[0].record.messages: a window holds from 1 to 100000"},
+		{recorded("mq:*", "*", &access.RecordWith{Messages: more}), "statements[0].record.messages: a window holds from 1 to 100000"},
+		{recorded("mq:*", "*", &access.RecordWith{Within: access.Duration(99 * time.Millisecond)}), "statements[0].record.within: a window lasts from 100ms to 10s"},
+		{recorded("mq:*", "*", &access.RecordWith{Within: access.Duration(11 * time.Second)}), "statements[0].record.within: a window lasts from 100ms to 10s"},
+		{recorded("*", "*", &access.RecordWith{Word: "each"}), ""},
+		{recorded("db:*", "*", &access.RecordWith{Word: "each"}), "statements[0].record: record is about messages, and none of the actions"},
 		{access.PolicyStatement{Effect: "deny", Actions: []string{"db:*"}, Resources: []string{"*"}, Record: &access.RecordWith{Word: "each"}}, "record does not go with effect deny"},
 		{access.PolicyStatement{Effect: "approve", Actions: []string{"db:*"}, Resources: []string{"*"}, Record: &access.RecordWith{}}, "record does not go with effect approve"},
 		{access.PolicyStatement{Effect: "mask", Resources: []string{"*"}, Record: &access.RecordWith{}}, "record does not go with effect mask"},

@@ -19,7 +19,7 @@ func vocab() []policy.Vocabulary {
 		db.Actions = append(db.Actions, policy.ActionName{Name: "db:" + verb})
 	}
 	db.Actions = append(db.Actions, policy.ActionName{Name: "db:Transaction", Implied: true})
-	mq := policy.Vocabulary{Type: "mq", Documents: true, Actions: []policy.ActionName{{Name: "mq:Publish"}}}
+	mq := policy.Vocabulary{Type: "mq", Documents: true, Messages: true, Actions: []policy.ActionName{{Name: "mq:Publish"}}}
 	return []policy.Vocabulary{db, mq}
 }
 

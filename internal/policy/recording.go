@@ -17,6 +17,9 @@ func (s *statementChecker) compileRecord() {
 		return
 	}
 	path, out := s.path+".record", access.DefaultRecording()
+	if !s.stored && len(s.doc.Actions) > 0 && !s.vocabulary.carries(s.out.actions) {
+		s.add(path, "record is about messages, and none of the actions is of a connection type that carries any: leave it out")
+	}
 	if w.Word != "" {
 		if w.Word != recordEach {
 			s.add(path, "unknown word %q; each, or an object such as {above: 100, messages: 1000, within: 1s}%s", w.Word, didYouMean(w.Word, []string{recordEach}))
@@ -43,6 +46,16 @@ func (s *statementChecker) compileRecord() {
 		s.add(path+".within", "a window lasts from %s to %s", shortestRecord, longestRecord)
 	}
 	s.out.record = out
+}
+
+// carries reports whether any of the actions is of a type that carries messages.
+func (v *vocabulary) carries(actions actionSet) bool {
+	for _, k := range v.types {
+		if k.messages && k.actions.overlaps(actions) {
+			return true
+		}
+	}
+	return false
 }
 
 // recording writes into a verdict how the allow statements that apply to any of the actions want messages recorded, merged to

@@ -89,6 +89,37 @@ func naiveCovers(pattern, s string) bool {
 	return false
 }
 
+// naiveMeets says the same of some resource of a set, trying whatever either may go on with.
+func naiveMeets(pattern, set string) bool {
+	type place struct{ p, s int }
+	seen := map[place]bool{}
+	var try func(p, s string) bool
+	try = func(p, s string) bool {
+		at := place{len(p), len(s)}
+		if seen[at] {
+			return false
+		}
+		seen[at] = true
+		rest := strings.HasPrefix(s, "**")
+		word := !rest && strings.HasPrefix(s, "*")
+		after := strings.TrimLeft(s, "*")
+		switch {
+		case p == "" && s == "" || p == "" && rest:
+			return true
+		case p == "" && !word:
+			return strings.ContainsAny(s[:1], "./")
+		case p == "":
+			return try(p, after)
+		case p[0] == '*':
+			return try(p[1:], s) || (rest || word) && try(p, after) || s != "" && !rest && !word && try(p, s[1:])
+		case rest, word:
+			return try(p, after) || (rest || !strings.ContainsAny(p[:1], "./")) && try(p[1:], s)
+		}
+		return s != "" && p[0] == s[0] && try(p[1:], s[1:])
+	}
+	return try(pattern, set)
+}
+
 func naiveActions(st access.PolicyStatement, a access.Action) bool {
 	return slices.ContainsFunc(st.Actions, func(p string) bool {
 		if st.Effect == "allow" && a.Name == "db:Opaque" {
@@ -115,6 +146,9 @@ func naiveApplies(ps access.PolicyStatement, st *access.Statement, a access.Acti
 	}
 	covers := func(s string) bool {
 		return slices.ContainsFunc(ps.Resources, func(p string) bool { return naiveCovers(p, s) })
+	}
+	if a.Wild {
+		return value != 0 && slices.ContainsFunc(ps.Resources, func(p string) bool { return naiveMeets(p, a.Resource) })
 	}
 	return value != 0 && (covers(a.Resource) || slices.ContainsFunc(a.Fields, covers))
 }
@@ -190,6 +224,13 @@ func drawCase(t *rapid.T) randomCase {
 			Name: rapid.SampledFrom([]string{"db:Select", "db:Delete", "db:DropTable", "db:Opaque", "db:Transaction"}).Draw(t, "action"),
 			Resource: rapid.SampledFrom([]string{customers, "orders-db/public.orders", "orders-db/public", "orders-db",
 				access.Resource("orders-db", "public.customers"), "orders-db/public.customers2"}).Draw(t, "resource"),
+		}
+		if rapid.IntRange(0, 3).Draw(t, "a set") == 0 {
+			a.Wild = true
+			a.Resource = rapid.SampledFrom([]string{"orders-db/*", "orders-db/**", "orders-db/public.*", "orders-db/public.*.id", "orders-db/*.customers",
+				"orders-db/public.cust**", "orders-db/**.ssn", "orders-db/public.orders.*"}).Draw(t, "set")
+			c.st.Actions = append(c.st.Actions, a)
+			continue
 		}
 		for _, field := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"id", "email", "ssn"}), 0, 2, rapid.ID).Draw(t, "fields") {
 			if a.Resource != "orders-db" { // a field is of something inside the connection

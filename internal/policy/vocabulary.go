@@ -21,6 +21,7 @@ type Vocabulary struct {
 	Type      string // the connection type
 	Actions   []ActionName
 	Documents bool     // its messages have documents, inside of which masks reach
+	Messages  bool     // it carries messages, which may be recorded in windows
 	Rootless  []string // how resources begin that documents write without a connection before them, such as "arn:": their asterisks are their own, and make no sets
 }
 
@@ -51,6 +52,7 @@ type kind struct {
 	actions   actionSet
 	implied   actionSet
 	documents bool
+	messages  bool
 	rootless  []string
 }
 
@@ -108,7 +110,7 @@ func newVocabulary(list []Vocabulary, added map[string]addition) (*vocabulary, e
 // fill makes the sets, once the number of actions is known.
 func (v *vocabulary) fill(list []Vocabulary, added map[string]addition) {
 	for _, t := range list {
-		k := &kind{actions: v.none(), implied: v.none(), documents: t.Documents, rootless: t.Rootless}
+		k := &kind{actions: v.none(), implied: v.none(), documents: t.Documents, messages: t.Messages, rootless: t.Rootless}
 		for _, a := range append(slices.Clone(t.Actions), ActionName{Name: t.Type + verbConnect, Implied: true}) {
 			k.actions.add(v.number[a.Name])
 			if a.Implied {
@@ -122,7 +124,7 @@ func (v *vocabulary) fill(list []Vocabulary, added map[string]addition) {
 		if of == nil {
 			continue // an unknown type, which is reported where the connection is compiled
 		}
-		k := &kind{actions: slices.Clone(of.actions), implied: of.implied, documents: of.documents, rootless: of.rootless}
+		k := &kind{actions: slices.Clone(of.actions), implied: of.implied, documents: of.documents, messages: of.messages, rootless: of.rootless}
 		for _, name := range a.names {
 			k.actions.add(v.number[name])
 		}

@@ -15,6 +15,7 @@ type known struct {
 	owned      map[string]struct{} // queues that are this session's own: declared exclusive, or named for it by the server
 	replies    map[string]struct{} // routing keys that messages gave this session to reply to, of direct replies
 	order      []string            // of replies, the oldest first
+	changes    uint64              // how often what owns and mayReply say has changed
 }
 
 func newKnown(connection string, e *exchanges) *known {
@@ -29,8 +30,9 @@ func (k *known) owns(queue string) bool {
 
 // own notes that a queue is the session's own.
 func (k *known) own(queue string) {
-	if len(k.owned) < maxOwned {
+	if len(k.owned) < maxOwned && !k.owns(queue) {
 		k.owned[queue] = struct{}{}
+		k.changes++
 	}
 }
 
@@ -49,6 +51,7 @@ func (k *known) given(key string) {
 		delete(k.replies, k.order[0])
 		k.order = append(k.order[:0], k.order[1:]...)
 	}
+	k.changes++
 	k.replies[key] = struct{}{}
 	k.order = append(k.order, key)
 }

@@ -66,17 +66,14 @@ func gather(parts *[][]byte, most int, b []byte, channel uint16, size uint64) (b
 
 // kindOf returns what is known of the messages that are published with a method.
 func (s *session) kindOf(payload []byte) (*kind, error) {
-	if k, ok := s.kinds[string(payload)]; ok {
+	if k, ok := s.kinds[string(payload)]; ok && k.since == s.known.changes {
 		return k, nil
 	}
 	m, err := decodeMethod(payload)
 	if err != nil {
 		return nil, err
 	}
-	k := &kind{publish: m.(*basicPublish)}
-	if isDefault(k.publish.Exchange) { // what its key stands for may change
-		return k, nil
-	}
+	k := &kind{publish: m.(*basicPublish), since: s.known.changes}
 	if len(s.kinds) >= maxKindsKept {
 		clear(s.kinds)
 	}

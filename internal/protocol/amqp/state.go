@@ -83,6 +83,7 @@ type kind struct {
 	publish *basicPublish
 	h       *gate.Handle
 	hiding  hiding
+	since   uint64 // of known.changes: what a key stands for may be another queue by then
 }
 
 // incoming is a message of the client's while it comes.

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -291,13 +292,15 @@ func (w RecordWith) MarshalJSON() ([]byte, error) {
 	return json.Marshal(object(w))
 }
 
-// UnmarshalJSON implements json.Unmarshaler. Unknown keys are for the schema to refuse, before this is called.
+// UnmarshalJSON implements json.Unmarshaler. A key that is unknown is an error here, too: it would mean the defaults.
 func (w *RecordWith) UnmarshalJSON(b []byte) error {
 	if len(b) > 0 && b[0] == '"' {
 		return json.Unmarshal(b, &w.Word)
 	}
 	type object RecordWith
-	return json.Unmarshal(b, (*object)(w))
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	return d.Decode((*object)(w))
 }
 
 // Issuer is a trusted minter of tokens.

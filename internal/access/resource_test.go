@@ -69,6 +69,11 @@ func TestRecordWithIsAWordOrAnObject(t *testing.T) {
 			t.Errorf("%s: %s, %v", text, b, err)
 		}
 	}
+	for _, text := range []string{`{"messges":10}`, `{"above":"1"}`, `7`, `[]`} {
+		if err := json.Unmarshal([]byte(text), new(access.RecordWith)); err == nil {
+			t.Errorf("%s is a recording", text)
+		}
+	}
 	if (access.Recording{}).Settled() != access.DefaultRecording() || (access.Recording{Each: true}).Settled() != (access.Recording{Each: true}) {
 		t.Error("the zero value alone means the defaults")
 	}

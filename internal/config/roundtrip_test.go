@@ -59,6 +59,10 @@ func anyStatement(t *rapid.T) access.PolicyStatement {
 		{Partial: &access.PartialWith{}},
 		{Truncate: &access.TruncateWith{To: "year"}},
 	}).Draw(t, "with")
+	none, many := 0, 5000
+	s.Record = rapid.SampledFrom([]*access.RecordWith{
+		nil, {Word: "each"}, {Above: &none}, {Above: &many, Messages: 7, Within: access.Duration(2 * time.Second)}, {Messages: 1},
+	}).Draw(t, "record")
 	return s
 }
 
@@ -81,10 +85,17 @@ func anyDocument() *rapid.Generator[access.Document] {
 				Audiences: []string{"a: b"}, Skew: access.Duration(time.Second),
 			}
 		}
-		return &access.Connection{
+		c := &access.Connection{
 			Name: name().Draw(t, "name"), Type: "t", Address: "[::1]:1", Database: anyText().Draw(t, "database"),
 			TLS: access.BackendTLS{CA: anyText().Draw(t, "ca")}, Credential: access.Credential{User: anyText().Draw(t, "user")},
 		}
+		switch rapid.IntRange(0, 2).Draw(t, "options") {
+		case 1:
+			c.AMQP = &access.AMQPOptions{VirtualHost: "/" + anyText().Draw(t, "host"), MaxBody: 1, Heartbeat: access.Duration(time.Minute)}
+		case 2:
+			c.NATS = &access.NATSOptions{MaxBody: 1 << 20, TLSFirst: true}
+		}
+		return c
 	})
 }
 

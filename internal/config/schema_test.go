@@ -243,7 +243,9 @@ func (g *generator) value(typ reflect.Type) *schema {
 	case reflect.TypeFor[*access.MaskWith]():
 		return g.maskWith()
 	case reflect.TypeFor[*access.RecordWith]():
-		return &schema{OneOf: []*schema{{Type: "string", Enum: []string{"each"}}, g.object(typ.Elem())}}
+		some := g.object(typ.Elem())
+		some.MinProps = 1
+		return &schema{OneOf: []*schema{{Type: "string", Enum: []string{"each"}}, some}}
 	}
 	switch typ.Kind() {
 	case reflect.Pointer:

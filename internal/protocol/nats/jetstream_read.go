@@ -127,8 +127,8 @@ func originOf(subject, reply string, h *headers, payload []byte) (origin, error)
 	if len(o.subjects) > maxOrigins {
 		return o, fault.New(fault.Malformed, "nats.originOf", "the message says more than once where it was stored")
 	}
-	if !bytes.Contains(payload, []byte(answerGet)) {
-		return o, nil
+	if classOf(subject) != ofInbox || !bytes.Contains(payload, []byte(answerGet)) {
+		return o, nil // an answer comes to an inbox: where one goes elsewhere, the call needed a publish there, and no masks
 	}
 	m, err := unpackStored(payload)
 	if err != nil {
@@ -208,7 +208,9 @@ func unpackStored(payload []byte) (*storedMessage, error) {
 		return nil, nil //nolint:nilnil // most messages that speak of an answer are none
 	}
 	var a storedAnswer
-	if err := json.Unmarshal(payload, &a); err != nil {
+	d := json.NewDecoder(bytes.NewReader(payload))
+	d.DisallowUnknownFields() // what stands beside what is known would be shown as it is
+	if err := d.Decode(&a); err != nil {
 		return nil, unreadable
 	}
 	return a.Message, nil

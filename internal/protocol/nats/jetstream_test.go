@@ -386,6 +386,12 @@ func TestOrigin(t *testing.T) {
 	if _, err := originOf(inboxMine, "", nil, []byte(strings.Replace(answer, `"seq"`, `"subject":"free","seq"`, 1))); err == nil {
 		t.Error("an answer with two subjects is read")
 	}
+	if _, err := originOf(inboxMine, "", nil, []byte(strings.Replace(answer, `"message"`, `"ssn":"1","message"`, 1))); err == nil {
+		t.Error("an answer that says more than a server does is read")
+	}
+	if o, err := originOf("logs", "", nil, []byte("asked for "+answer)); err != nil || o.inside {
+		t.Error("a message that speaks of an answer is taken for one", err)
+	}
 	m, err := unpackStored([]byte(answer))
 	if err != nil || string(m.Data) != `{"ssn":"1"}` {
 		t.Fatal(m, err)

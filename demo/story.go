@@ -30,6 +30,8 @@ func story() []step {
 		{"An HTTP API, the same way", "A small billing API of the demo's own wants a key. Its connection is in the documents; the vault gets the key:", showAPI},
 		{"The function calls it", "Stock curl, verified TLS, the same token. The gateway puts the key in.", callAPI},
 		{"A refund waits for a person", "HTTP has no way to wait for hours, so the function comes back with the approval's name.", holdRefund},
+		{"A queue, the same way", "A private RabbitMQ runs for this demo too. Its connection is in the documents; the vault gets the password:", showQueue},
+		{"The function's messages are judged one by one", "Stock amqp-tools, TLS, the token as the password, the connection as the virtual host.", useQueue},
 		{"What happened can be replayed", "As the function saw it: masked.", replay},
 		{"The log proves that nobody changed it", "Offline, with a copy of the log and the public key alone.", verify},
 		{"One flipped byte is found", "", tamper},
@@ -79,7 +81,7 @@ func configure(ctx context.Context, w *world) error {
 	if _, err := w.must(ctx, "gatehouse secrets set orders-db < $DEMO/orders-db.password"); err != nil {
 		return err
 	}
-	text := strings.NewReplacer("${ADDRESS}", w.server.Address(), "${CA_FILE}", w.server.CAFile, "${BILLING}", w.billing.url).Replace(documents)
+	text := strings.NewReplacer("${ADDRESS}", w.server.Address(), "${CA_FILE}", w.server.CAFile, "${BILLING}", w.billing.url, "${JOBS}", w.rabbit.TLSAddress(), "${JOBS_CA}", w.rabbit.CAFile).Replace(documents)
 	if err := w.write("documents.yaml", text); err != nil {
 		return err
 	}

@@ -78,10 +78,12 @@ and every command above can be typed again. For a token of another kind:
 The gateway's API   %s
 for PostgreSQL      %s
 for HTTP            %s
+for AMQP            %s
 the local issuer    %s
 its log             %s
 PostgreSQL itself   %s
 the billing API     %s
+RabbitMQ itself     %s
 Ctrl-C ends it all, and removes %s.
-`, w.envFile, w.gateway.API, w.listener, w.gateway.Listener["http"], w.gateway.Issuer, w.gateway.LogFile, w.server.Address(), w.billing.url, w.dir)
+`, w.envFile, w.gateway.API, w.listener, w.gateway.Listener["http"], w.gateway.Listener["amqp"], w.gateway.Issuer, w.gateway.LogFile, w.server.Address(), w.billing.url, w.rabbit.Address(), w.dir)
 }

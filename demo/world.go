@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"gatehouse/e2e/gateway"
+	"gatehouse/e2e/mqtest"
 	"gatehouse/e2e/pgtest"
 )
 
@@ -28,6 +29,7 @@ type world struct {
 	env      []string // what envFile sets
 	server   *pgtest.Server
 	billing  *billing
+	rabbit   *mqtest.Rabbit
 	gateway  *gateway.Gateway
 	listener string // PostgreSQL's
 }
@@ -44,6 +46,9 @@ func newWorld(ctx context.Context, binary string, t *teller) (*world, error) {
 	if w.billing, err = newBilling(ctx); err != nil {
 		return nil, errors.Join(err, w.close())
 	}
+	if w.rabbit, err = mqtest.NewRabbit(ctx); err != nil {
+		return nil, errors.Join(err, w.close())
+	}
 	return w, nil
 }
 
@@ -57,6 +62,9 @@ func (w *world) close() error {
 	}
 	if w.billing != nil {
 		err = errors.Join(err, w.billing.close())
+	}
+	if w.rabbit != nil {
+		err = errors.Join(err, w.rabbit.Stop())
 	}
 	return errors.Join(err, os.RemoveAll(w.dir))
 }
@@ -78,7 +86,8 @@ func (w *world) setEnv() error {
 		}
 		w.env = append(w.env, "GATEHOUSE_STATE="+w.gateway.State, "PGHOST="+host, "PGPORT="+port, "PGDATABASE=orders-db",
 			"PGUSER=fn", "PGSSLMODE=verify-full", "PGSSLROOTCERT="+w.path("ca.pem"), "PGCONNECT_TIMEOUT=10",
-			"BILLING=https://"+w.gateway.Listener["http"]+"/c/billing")
+			"BILLING=https://"+w.gateway.Listener["http"]+"/c/billing",
+			"QUEUE="+w.amqpArgs())
 	}
 	text := "export PATH=" + filepath.Dir(w.binary) + ":$PATH\n"
 	for _, e := range w.env {

@@ -12,16 +12,11 @@ import (
 
 // The function's clients of AMQP, as they stand before what they do, and the queue that they are about.
 const (
-	publish  = `amqp-publish $QUEUE --password="$(cat $DEMO/fn.token)" -C application/json `
-	getsOne  = `amqp-get $QUEUE --password="$(cat $DEMO/fn.token)" `
+	login    = `--cacert=$DEMO/ca.pem --url="amqps://fn:$(cat $DEMO/fn.token)@$JOBS" `
+	publish  = "amqp-publish " + login + "-C application/json "
+	getsOne  = "amqp-get " + login
 	ownQueue = "refunds"
 )
-
-// amqpArgs is how amqp-tools are told where the gateway listens.
-func (w *world) amqpArgs() string {
-	host, port, _ := strings.Cut(w.gateway.Listener["amqp"], ":")
-	return fmt.Sprintf("--ssl --cacert=%s --server=%s --port=%s --vhost=jobs --username=fn", w.path("ca.pem"), host, port)
-}
 
 // declare is what the broker's owner has made: an exchange, and a queue that gets every refund.
 func (w *world) declare() error {

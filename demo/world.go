@@ -87,7 +87,7 @@ func (w *world) setEnv() error {
 		w.env = append(w.env, "GATEHOUSE_STATE="+w.gateway.State, "PGHOST="+host, "PGPORT="+port, "PGDATABASE=orders-db",
 			"PGUSER=fn", "PGSSLMODE=verify-full", "PGSSLROOTCERT="+w.path("ca.pem"), "PGCONNECT_TIMEOUT=10",
 			"BILLING=https://"+w.gateway.Listener["http"]+"/c/billing",
-			"QUEUE="+w.amqpArgs())
+			"JOBS="+w.gateway.Listener["amqp"]+"/jobs")
 	}
 	text := "export PATH=" + filepath.Dir(w.binary) + ":$PATH\n"
 	for _, e := range w.env {

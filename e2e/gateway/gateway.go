@@ -45,7 +45,7 @@ type Options struct {
 
 // Command is what Start runs: for people to read.
 func (o Options) Command() []string {
-	where := []string{"--listen", "postgres=127.0.0.1:0", "--listen", "http=127.0.0.1:0", "--listen", "aws=127.0.0.1:0", "--listen", "nats=127.0.0.1:0"}
+	where := []string{"--listen", "postgres=127.0.0.1:0", "--listen", "http=127.0.0.1:0", "--listen", "aws=127.0.0.1:0", "--listen", "amqp=127.0.0.1:0", "--listen", "nats=127.0.0.1:0"}
 	if o.Config != "" {
 		where = []string{"--config", o.Config}
 	}

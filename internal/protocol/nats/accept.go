@@ -135,7 +135,7 @@ func (a *accepting) stop() {
 // greeting is the INFO of a gateway that does not know yet which server the client will be given.
 func (a *accepting) greeting() []byte {
 	return appendInfo(nil, &serverInfo{ServerID: "GATEHOUSE", ServerName: "gatehouse", Version: leastVersion, Proto: 1, Headers: true,
-		AuthRequired: true, TLSRequired: !a.hello.Plaintext && a.tls == nil, TLSAvailable: a.hello.Plaintext && a.tls == nil,
+		AuthRequired: true, TLSRequired: !a.hello.Plaintext || a.tls != nil, TLSAvailable: a.hello.Plaintext && a.tls == nil,
 		MaxPayload: int64(min(a.hello.Limits.Message-maxLine, defaultPayload))})
 }
 
@@ -229,7 +229,7 @@ func readHello(text []byte) (*hello, error) {
 	v, err := access.ReadJSON(bytes.Trim(text, " \t"))
 	doc, ok := v.(map[string]any)
 	if err != nil || !ok {
-		return nil, fault.Wrap(fault.Malformed, "nats.accept", errors.Join(err, io.ErrUnexpectedEOF), "the options of CONNECT cannot be read")
+		return nil, fault.New(fault.Malformed, "nats.accept", "the options of CONNECT cannot be read")
 	}
 	h := &hello{echo: true}
 	for name, into := range map[string]*string{"user": &h.user, "pass": &h.pass, "auth_token": &h.token, "lang": &h.lang, "version": &h.version} {

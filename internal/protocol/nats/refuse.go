@@ -16,17 +16,17 @@ const maxErr = 1 << 10
 func appendErr(dst []byte, words string) []byte {
 	dst = append(dst, "-ERR '"...)
 	if len(words) > maxErr {
-		words = words[:maxErr]
+		words = strings.ToValidUTF8(words[:maxErr], "")
 	}
 	for i := range len(words) {
-		c := words[i]
-		switch {
+		switch c := words[i]; {
 		case c == '\'':
-			c = '`'
+			dst = append(dst, "\u2019"...)
 		case c < ' ' || c == 0x7f:
-			c = ' '
+			dst = append(dst, ' ')
+		default:
+			dst = append(dst, c)
 		}
-		dst = append(dst, c)
 	}
 	return append(dst, "'\r\n"...)
 }

@@ -37,13 +37,20 @@ func (s *session) fromClient(ctx context.Context) error {
 		if done {
 			err = s.lameDuck()
 		}
-		s.d.PushDown()
+		if !done {
+			s.d.PushDown()
+		}
 		s.d.Unlock()
 		if err != nil {
 			return err
 		}
 		if err := s.d.FlushUp(); err != nil {
 			return err
+		}
+		if done {
+			if err := s.d.FlushDown(); err != nil {
+				return err
+			}
 		}
 		if err := s.left(&s.up); err != nil || done {
 			return err

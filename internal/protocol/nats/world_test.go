@@ -59,6 +59,7 @@ type world struct {
 	back      *mqtest.NATS
 	address   string
 	approvals *reviewers
+	tls       access.BackendTLS
 
 	mu     sync.Mutex
 	set    *policy.Set
@@ -69,7 +70,17 @@ type world struct {
 // newWorld starts one whose role app has the statements.
 func newWorld(t *testing.T, statements ...access.PolicyStatement) *world {
 	t.Helper()
-	w := &world{t: t, back: natsServer(t), approvals: newReviewers()}
+	return newWorldAt(t, natsServer(t), wire.Hello{Plaintext: true, TLS: &tls.Config{}}, statements...)
+}
+
+// newWorldAt is newWorld before another server, with another listener.
+func newWorldAt(t *testing.T, back *mqtest.NATS, hello wire.Hello, statements ...access.PolicyStatement) *world {
+	t.Helper()
+	w := &world{t: t, back: back, approvals: newReviewers(), tls: access.BackendTLS{Mode: "disable"}}
+	if back.CAFile != "" && hello.Domain != "" {
+		w.tls = access.BackendTLS{CAFile: back.CAFile}
+	}
+	hello.Limits = gate.Limits{Message: 1 << 20, Staged: 1 << 20, Actions: 64}
 	w.rules(statements...)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -96,7 +107,7 @@ func newWorld(t *testing.T, statements ...access.PolicyStatement) *world {
 				return
 			}
 			open.Go(func() {
-				w.server.Serve(ctx, conn, p, wire.Hello{Plaintext: true, TLS: &tls.Config{}, Limits: gate.Limits{Message: 1 << 20, Staged: 1 << 20, Actions: 64}})
+				w.server.Serve(ctx, conn, p, hello)
 			})
 		}
 	})
@@ -125,7 +136,7 @@ func (w *world) rules(statements ...access.PolicyStatement) {
 	set, err := policy.Compile(policy.Documents{
 		Issuers:  []*access.Issuer{{Name: "i", URL: "https://issuer.example", Audiences: []string{"gatehouse"}}},
 		Policies: []*access.Policy{{Name: "app", Statements: statements}},
-		Connections: []*access.Connection{{Name: "jobs", Type: "nats", Address: w.back.Address(), TLS: access.BackendTLS{Mode: "disable"},
+		Connections: []*access.Connection{{Name: "jobs", Type: "nats", Address: w.back.Address(), TLS: w.tls,
 			Credential: access.Credential{User: mqtest.AppUser, Secret: "jobs"}}},
 		Roles: []*access.Role{{Name: "app", Bind: []access.Binding{{Issuer: "i", Condition: "true"}}, Policies: []string{"app"}}},
 	}, []policy.Vocabulary{{Type: "nats", Actions: names, Documents: true}}, version)
@@ -309,4 +320,9 @@ func violation(t *testing.T, errs chan error, words string) {
 	case <-time.After(patience):
 		t.Errorf("nobody said %q", words)
 	}
+}
+
+// principal is somebody with the role.
+func (w *world) principal() *access.Principal {
+	return &access.Principal{Issuer: "https://issuer.example", Subject: "a", Kind: access.Workload, Claims: map[string]any{"sub": "a"}, Expires: time.Now().Add(time.Hour)}
 }

@@ -136,8 +136,8 @@ var table = []mutant{
 		pkg: "./internal/policy", test: "TestDocumentMasks",
 	},
 	{
-		check: "set: a deny binds where any of it is meant", file: "internal/policy/sets.go",
-		find: "if a.Wild {", replace: "if false {",
+		check: "set: a deny binds where any of it is meant", file: "internal/policy/rules.go",
+		find: "if a.Wild && meetsAny(b.resources, a.Resource) {", replace: "if false {",
 		pkg: "./internal/policy", test: "TestSetsAreDecidedAsAWhole",
 	},
 	{

@@ -91,10 +91,6 @@ func coversAny(patterns []pattern, resource string) bool {
 	return slices.ContainsFunc(patterns, func(p pattern) bool { return p.covers(resource) })
 }
 
-func meetsAny(patterns []pattern, set string) bool {
-	return slices.ContainsFunc(patterns, func(p pattern) bool { return p.meets(set) })
-}
-
 // Fields implements access.Masks.
 func (s *maskSet) Fields() bool { return len(s.fields) > 0 }
 

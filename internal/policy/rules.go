@@ -189,8 +189,11 @@ func (b *bound) touches(number int, a *access.Action) bool {
 	if a.Apart && b.effect == effectDeny {
 		return slices.ContainsFunc(b.resources, func(p pattern) bool { return p.covers(a.Resource) })
 	}
+	if a.Wild && meetsAny(b.resources, a.Resource) {
+		return true
+	}
 	for _, p := range b.resources {
-		if p.bears(a) || slices.ContainsFunc(a.Fields, p.covers) {
+		if p.covers(a.Resource) || slices.ContainsFunc(a.Fields, p.covers) {
 			return true
 		}
 	}

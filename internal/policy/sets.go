@@ -1,22 +1,18 @@
 package policy
 
 import (
+	"slices"
 	"strings"
-
-	"gatehouse/internal/access"
 )
 
 // maxSet bounds the length of a set of resources in bytes: what is longer meets every pattern.
 const maxSet = 4096
 
-// bears reports whether a pattern of a deny, an approve or a mask is about an action: whether it covers the action's resource, or
-// one of those that it stands for. An allow asks match in either case: a pattern holds no asterisk of its own, so in the text of
-// a set only the pattern's "*" can take one in, and then it takes in whatever that stands for.
-func (p pattern) bears(a *access.Action) bool {
-	if a.Wild {
-		return p.meets(a.Resource)
-	}
-	return p.covers(a.Resource)
+// meetsAny reports whether one of the patterns of a deny, an approve or a mask covers any resource of a set. An allow asks match, as of a
+// resource: a pattern holds no asterisk of its own, so in the text of a set only the pattern's "*" can take one in, and then it
+// takes in whatever that stands for.
+func meetsAny(patterns []pattern, set string) bool {
+	return slices.ContainsFunc(patterns, func(p pattern) bool { return p.meets(set) })
 }
 
 // meets reports whether the pattern covers any resource of a set. It follows all ways through the pattern at once: the work is bounded

@@ -60,7 +60,7 @@ func (b *board) String() string {
 		}
 		return red
 	}
-	families := []string{"masking", "guardrail", "messages", "honest"}
+	families := []string{"masking", "guardrail", "queues", "messages", "honest"}
 	slices.SortStableFunc(b.lines, func(x, y scoreLine) int {
 		return cmp.Compare(slices.Index(families, x.family), slices.Index(families, y.family))
 	})

@@ -44,6 +44,7 @@ type world struct {
 	last   [2]snapshot  // the newest of the tables, per database
 	first  [2]string    // what rows said before any case, per database
 	tokens map[string]string
+	queues *queueWorld
 }
 
 var shared = world{tokens: map[string]string{}}
@@ -166,6 +167,9 @@ func (w *world) close() error {
 	}
 	if w.pg != nil {
 		err = errors.Join(err, w.pg.Stop())
+	}
+	if w.queues != nil {
+		err = errors.Join(err, w.queues.close())
 	}
 	return errors.Join(err, os.RemoveAll(w.dir))
 }

@@ -7,7 +7,7 @@ type Action struct {
 	Name     string   `json:"name"`             // protocol:Verb, such as the protocol's Select
 	Resource string   `json:"resource"`         // what it touches, as Resource builds it
 	Fields   []string `json:"fields,omitempty"` // the fields of Resource that it reads or writes, as resources; empty where not known or not applicable
-	Wild     bool     `json:"wild,omitempty"`   // Resource stands for a set: in it * is any run of characters without a dot or a slash, ** any run at all (WildSegment)
+	Wild     bool     `json:"wild,omitempty"`   // Resource stands for a set: in it * is any run of characters without a dot or a slash, ** any run without a slash (WildSegment)
 	// Apart says of a set (Wild) that whatever it stands for is asked about by itself too, as it comes: a deny of a part of it leaves the
 	// rest, and what a message says is asked of each.
 	Apart bool `json:"-"`

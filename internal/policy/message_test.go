@@ -145,7 +145,8 @@ func TestMasksOfSets(t *testing.T) {
 		"jobs/subject/*":                   {"", ""},
 		"jobs/subject/*.eu":                {"US_SSN redact 5", ""},
 		"jobs/subject/**":                  {"US_SSN redact 5", ""},
-		"jobs/**":                          {"$.**.ssn redact 3, $.card hash 2, US_SSN redact 5", "$.**.ssn redact 3, header x-card null 4"},
+		"jobs/queue/**":                    {"$.card hash 2", ""},
+		"jobs/**":                          {"", ""},
 		"jobs/exchange/refunds/%2A.people": {"$.card hash 2", "header x-card null 4"},
 	} {
 		if got := sayDocument(m.Document(resource, access.ToClient)); got != want[0] {

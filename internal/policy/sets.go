@@ -40,9 +40,11 @@ func (p pattern) meets(set string) bool {
 			for i+1 < len(set) && set[i+1] == '*' {
 				i++
 			}
-			return w.low <= w.high // whatever the pattern wants next, and a separator after it
+			if w.run(true); w.ended() {
+				return true // a dot may follow, and the rest is below what the pattern matches
+			}
 		default:
-			w.run()
+			w.run(false)
 		}
 	}
 	return w.ended()
@@ -89,10 +91,10 @@ func (w *walk) literal(c byte) {
 	}
 }
 
-// run goes on by any number of bytes of the set that separate nothing.
-func (w *walk) run() {
+// run goes on by any number of bytes of the set but slashes, and dots where it is of one word.
+func (w *walk) run(dots bool) {
 	for i := w.low; i < min(len(w.text), w.high+1); i++ {
-		if w.at[i] && w.text[i] != '*' && !separates(w.text[i]) {
+		if w.at[i] && w.text[i] != '*' && (!separates(w.text[i]) || dots && w.text[i] == '.') {
 			w.reach(i + 1)
 		}
 	}

@@ -31,7 +31,7 @@ func members(set string) *regexp.Regexp {
 		case part == "*":
 			b.WriteString(`[^./]*`)
 		case part[0] == '*':
-			b.WriteString(`.*`)
+			b.WriteString(`[^/]*`)
 		default:
 			b.WriteString(regexp.QuoteMeta(part))
 		}
@@ -73,6 +73,18 @@ func TestRapidSetsOfOne(t *testing.T) {
 			t.Fatalf("%q and %q: as a set %t", p.text, resource, p.meets(resource))
 		}
 	})
+}
+
+// TestSetsStayInTheirPlace: a pattern that begins with any connection is about what it names, and not about every set.
+func TestSetsStayInTheirPlace(t *testing.T) {
+	for set, want := range map[string]bool{
+		"jobs/exchange/salaries/**": true, "jobs/exchange/**": true, "jobs/exchange/sal**": true, "jobs/exchange/salaries/a.**.b": true,
+		"jobs/exchange/loot/**": false, "jobs/queue/**": false, "jobs/exchange/loot/**.salaries": false,
+	} {
+		if got := newPattern("*/exchange/salaries").meets(set); got != want {
+			t.Errorf("*/exchange/salaries meets %s: %v", set, got)
+		}
+	}
 }
 
 // TestLongSetsMeetEverything: what is too long to be compared is bound by all that denies, holds or masks.

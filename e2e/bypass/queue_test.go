@@ -128,7 +128,8 @@ func (w *queueWorld) lost(t *testing.T) (harm []string) {
 		if err == nil {
 			select {
 			case <-d.Done():
-			case <-ch.NotifyClose(make(chan *amqp.Error, 1)):
+			case why := <-ch.NotifyClose(make(chan *amqp.Error, 1)):
+				harm = append(harm, ended(why).Error())
 			}
 		}
 		found := false

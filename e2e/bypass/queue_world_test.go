@@ -20,8 +20,8 @@ import (
 type queueWorld struct {
 	broker *mqtest.Rabbit
 	admin  *amqp.Connection // an administrator's, around the gateway
+	owner  *client          // who may do everything, through the gateway: what this one declares, the gateway knows
 	victim string           // a queue that the broker named for somebody else
-	asker  string           // the address of somebody else's direct reply, which nobody was given
 	count  int
 }
 
@@ -58,6 +58,10 @@ func rabbit(t *testing.T) *queueWorld {
 	docs := strings.NewReplacer("${ADDRESS}", broker.TLSAddress(), "${CA_FILE}", broker.CAFile).Replace(file("queues.yaml"))
 	if r := shared.gw.CLI(ctx, docs, "apply", "-f", "-"); r.Code != 0 {
 		t.Fatalf("apply: %s%s", r.Out, r.Err)
+	}
+	w.owner = w.enter(t, "all-queues", "jobs")
+	if err := w.owner.raw.SetDeadline(time.Time{}); err != nil { // it stays
+		t.Fatal(err)
 	}
 	return w
 }
@@ -121,6 +125,11 @@ func (w *queueWorld) fresh(t *testing.T) {
 	victim, err := ch.QueueDeclare("", false, false, false, false, nil)
 	must(err)
 	w.victim = victim.Name
+	if w.owner != nil {
+		for x, kind := range map[string]string{"orders": "topic", "salaries": "topic", "all": "fanout", "by-header": "headers"} {
+			must(w.owner.channel().ExchangeDeclare(x, kind, true, false, false, false, nil))
+		}
+	}
 	must(ch.QueueBind("refunds", "eu.#", "orders", false, nil))
 	must(ch.QueueBind("us-orders", "us.#", "orders", false, nil))
 	must(ch.QueueBind("payroll", "#", "salaries", false, nil))

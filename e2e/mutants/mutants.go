@@ -535,4 +535,29 @@ var table = []mutant{
 		find: "if d.kept+len(judged) > d.limits.Staged || len(d.held) >= d.limits.Actions {", replace: "if false {",
 		pkg: "./internal/gate", test: "TestHeldMessagesAreBounded",
 	},
+	{
+		check: "streams: a request is about the stream that its subject names", file: "internal/protocol/nats/jetstream_stream.go",
+		find: "if name := o.text(\"name\"); name != stream {", replace: "if name := o.text(\"name\"); name == \"\" {",
+		pkg: "./internal/protocol/nats", test: "TestCallsThatCannotBeRead",
+	},
+	{
+		check: "streams: a key that is not known is not understood", file: "internal/protocol/nats/jetstream_json.go",
+		find: "if !o.asked[name] {", replace: "if false {",
+		pkg: "./internal/protocol/nats", test: "TestCallsUnderstood",
+	},
+	{
+		check: "streams: an answer goes where its caller may publish", file: "internal/protocol/nats/jetstream.go",
+		find: "if c.reply != \"\" && !c.mine(c.reply) {", replace: "if false {",
+		pkg: "./internal/protocol/nats", test: "TestWhereAnswersGo",
+	},
+	{
+		check: "streams: masked messages are not copied", file: "internal/protocol/nats/jetstream_stream.go",
+		find: "\tc.takes(name, sets)\n", replace: "",
+		pkg: "./internal/protocol/nats", test: "TestCopiesOfMaskedMessages",
+	},
+	{
+		check: "streams: a stored message is bound by the subject that it was stored under", file: "internal/protocol/nats/jetstream_read.go",
+		find: "strings.EqualFold(e.name, headerSubject) && e.value != \"\":", replace: "strings.EqualFold(e.name, headerSubject) && e.value == headerSubject:",
+		pkg: "./internal/protocol/nats", test: "TestOrigin",
+	},
 }

@@ -149,6 +149,8 @@ type Handle struct {
 	oracle   string // a masked field that steers what the statement does; empty where there is none
 	looked   []looked
 	window   *flood // of messages, that takes more; nil where there is none
+	asked    bool   // holds is known
+	holds    bool   // see Holds
 }
 
 // Statement returns what was judged.
@@ -169,7 +171,7 @@ func (g *decider) Judge(st *access.Statement) *Handle {
 
 func (g *decider) rejudge(h *Handle) {
 	h.verdict, h.static = g.rules.Static(h.st)
-	h.version = g.version
+	h.version, h.asked = g.version, false
 	h.oracle = g.firstMasked(h.st.Tested)
 	forbidden, looked := g.lookups(h.st)
 	if h.looked = looked; h.oracle == "" {
@@ -213,8 +215,11 @@ func (g *decider) decide(h *Handle, f facts) access.Verdict {
 // may have to. g must be fresh.
 func (g *decider) Holds(h *Handle) bool {
 	g.update(h)
-	b, ok := g.rules.(BodyReader)
-	return ok && b.ReadsBody(h.st)
+	if !h.asked {
+		b, ok := g.rules.(BodyReader)
+		h.asked, h.holds = true, ok && b.ReadsBody(h.st)
+	}
+	return h.holds
 }
 
 // denied words a refusal: what was refused, by which policy, and what the author of the policy has to say.

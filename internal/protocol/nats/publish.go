@@ -113,6 +113,9 @@ func (s *session) publishing(f *frame, b []byte) (*kind, *headers, error) {
 	if k := s.sent[string(f.subject)]; k != nil && f.head == 0 && len(f.reply) == 0 && !s.isGiven(f.subject) {
 		return k, nil, nil
 	}
+	if k := s.acknowledging(f, b); k != nil {
+		return k, nil, nil
+	}
 	switch {
 	case !literal(f.subject) && !filtered(f.subject):
 		return nil, nil, errSubject

@@ -58,6 +58,7 @@ type session struct {
 	waiting int // operations that wait for a reviewer
 	up      []ending
 	down    []ending
+	scratch []byte
 
 	draining atomic.Bool
 }

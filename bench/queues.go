@@ -64,11 +64,11 @@ kind: Policy
 name: two-fields
 statements:
   - effect: mask
-    resources: ["jobs/*", "bus/*"]
+    resources: ["jobs/queue/*", "bus/subject/bench*"]
     fields: ["$.items[*].email"]
     with: {partial: {keep_last: 4}}
   - effect: mask
-    resources: ["jobs/*", "bus/*"]
+    resources: ["jobs/queue/*", "bus/subject/bench*"]
     fields: ["**.name"]
     with: redact
 ---

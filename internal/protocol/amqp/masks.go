@@ -37,15 +37,15 @@ func (s *session) hidden(h *hiding, way access.Way, resources func() ([]string, 
 		if err != nil {
 			return err
 		}
+		var all []access.DocumentMasks
 		for _, r := range list {
-			d := masks.Document(r, way)
-			if d.None() {
-				continue
-			}
-			one, err := s.p.hidden.Of(d, s.known.connection)
-			if err != nil {
-				return err
-			}
+			all = append(all, masks.Document(r, way))
+		}
+		one, err := s.p.hidden.Union(all, s.known.connection)
+		if err != nil {
+			return err
+		}
+		if one != nil {
 			h.list = append(h.list, one)
 		}
 	}

@@ -24,7 +24,7 @@
 //   - its frame: session.go (what sessions share), state.go (what a session is), accept.go, open.go (the login to a server), info.go,
 //     relay.go (the loop of the client's side), refuse.go (words)
 //   - what is said: frame.go and message.go (bytes), verbs.go, publish.go, subscribe.go, deliver.go (the loop of the server's side),
-//     hide.go (masks)
+//     hide.go (masks), acknowledge.go
 //   - calls of JetStream: jetstream.go (what a call does), jetstream_stream.go, jetstream_consumer.go, jetstream_read.go (by what they are
 //     about), jetstream_headers.go (what headers of a message ask of a server), jetstream_json.go, jetstream_catalogue.go (what answers
 //     have told), jetstream_statement.go, jetstream_verbs.go

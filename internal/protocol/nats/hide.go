@@ -23,14 +23,16 @@ func (s *session) hidden(k *kind, way access.Way) ([]*message.Hidden, error) {
 	}
 	*h = hiding{}
 	if m := s.d.Masks(); m != nil {
+		var all []access.DocumentMasks
 		for _, r := range k.resources {
-			hidden, err := s.p.masks.Of(m.Document(r, way), s.know.connection)
-			if err != nil {
-				return nil, err
-			}
-			if hidden != nil {
-				h.masks = append(h.masks, hidden)
-			}
+			all = append(all, m.Document(r, way))
+		}
+		hidden, err := s.p.masks.Union(all, s.know.connection)
+		if err != nil {
+			return nil, err
+		}
+		if hidden != nil {
+			h.masks = append(h.masks, hidden)
 		}
 	}
 	h.version, h.known = s.d.Version(), true

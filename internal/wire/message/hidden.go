@@ -3,6 +3,7 @@ package message
 import (
 	"bytes"
 	"encoding/json"
+	"sync"
 	"unicode/utf8"
 
 	"gatehouse/internal/access"
@@ -19,6 +20,9 @@ type Masks struct {
 	key    *mask.Key
 	reader Reader
 	store  body.Store[Hidden]
+
+	mu     sync.Mutex
+	unions map[string]*Hidden // by what their masks say
 }
 
 // New returns an empty store. The key is that of tokens.
@@ -28,17 +32,7 @@ func New(key *mask.Key) *Masks {
 
 // Of compiles the masks of a resource of a connection; nil where there are none.
 func (m *Masks) Of(d access.DocumentMasks, connection string) (*Hidden, error) {
-	return m.store.Of(d, connection, func() (*Hidden, error) {
-		rules, err := body.Compile(d, m.key, connection)
-		if err != nil {
-			return nil, err
-		}
-		header, err := body.CompileHeader(d, m.key, connection)
-		if err != nil {
-			return nil, err
-		}
-		return &Hidden{rules: rules, header: header, whole: d.Whole, reader: &m.reader}, nil
-	})
+	return m.store.Of(d, connection, func() (*Hidden, error) { return m.compile(d, connection) })
 }
 
 // Reader reads bodies as conditions see them, as Reader.Document does.

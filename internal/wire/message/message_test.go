@@ -306,3 +306,29 @@ func TestTogether(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestUnion: a message of several resources is hidden by all of their masks, in one reading.
+func TestUnion(t *testing.T) {
+	masks := New(mask.NewKey([32]byte{1}))
+	hash := access.Mask{Strategy: access.MaskHash}
+	of := func(all ...access.DocumentMasks) *Hidden {
+		h, err := masks.Union(all, "jobs")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	h := of(paths, detect, paths, access.DocumentMasks{}, access.DocumentMasks{Paths: []access.PathMask{{Path: "$.ssn", Mask: hash}}})
+	out, hits, err := h.Body(nil, "", "", []byte(`{"ssn":"`+canary+`","n":"`+card+`"}`))
+	if err != nil || hits != 2 || string(out) != `{"ssn":"[redacted]","n":"[redacted]"}` {
+		t.Errorf("%s %d %v", out, hits, err)
+	}
+	if of(paths, detect) != of(access.DocumentMasks{Paths: append([]access.PathMask(nil), paths.Paths...)}, detect, paths) || of(paths) == of(detect) || of(access.DocumentMasks{}) != nil {
+		t.Error("the same masks are the same, and others are others")
+	}
+	null := access.Mask{Strategy: access.MaskNull}
+	out, _, err = of(access.DocumentMasks{Whole: &redact}, access.DocumentMasks{Whole: &null}, paths).Body(nil, "application/json", "", []byte(`{}`))
+	if err != nil || string(out) != "null" {
+		t.Errorf("%s %v", out, err)
+	}
+}

@@ -125,6 +125,9 @@ func (c *call) acknowledge(kind string, words []string) {
 		c.opaque("the subject")
 		return
 	}
+	if domain := words[0]; len(words) >= longAck && domain != "_" && domain != c.domain {
+		c.prefix = []string{"domain", domain}
+	}
 	word, rest, _ := bytes.Cut(bytes.TrimSpace(c.payload), []byte(" "))
 	rest = bytes.TrimSpace(rest)
 	switch string(word) {
@@ -160,13 +163,16 @@ func (c *call) wordsOf(rest []byte) {
 	c.payload = whole
 }
 
+// longAck is how many words the long form has at least: domain and account stand first in it, and a word may stand at its end.
+const longAck = 9
+
 // acknowledged returns whose message a subject for acknowledgements is about, by what follows $JS.ACK or $JS.FC. There are a short
 // form and one that names domain and account.
 func acknowledged(kind string, words []string) (stream, consumer string, ok bool) {
 	switch {
 	case kind == "FC" && len(words) == 3, kind == "ACK" && len(words) == 7:
 		return words[0], words[1], true
-	case kind == "ACK" && (len(words) == 9 || len(words) == 10):
+	case kind == "ACK" && (len(words) == longAck || len(words) == longAck+1):
 		return words[2], words[3], true
 	}
 	return "", "", false

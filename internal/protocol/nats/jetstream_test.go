@@ -115,6 +115,8 @@ var understandCases = []struct {
 	{"refuse with a delay", ackMine, `-NAK {"delay":1000}`, "Ack stream/ORDERS/consumer/work", ""},
 	{"acknowledge what another was given", ackOther, "+ACK", "Consume stream/ORDERS/consumer/work", ""},
 	{"acknowledge in the long form", "$JS.ACK.here.hash.ORDERS.work.1.2.3.4.5", "+ACK", "Consume stream/ORDERS/consumer/work", ""},
+	{"acknowledge without a domain", "$JS.ACK._.hash.ORDERS.work.1.2.3.4.5.random", "", "Consume stream/ORDERS/consumer/work", ""},
+	{"acknowledge in another domain", "$JS.ACK.hub.hash.ORDERS.work.1.2.3.4.5", "+ACK", "Consume domain/hub/stream/ORDERS/consumer/work", "Consume stream/ORDERS/consumer/work"},
 	{"acknowledge and take the next", ackMine, `+NXT {"batch":1}`, "Consume stream/ORDERS/consumer/work", "Subscribe +subject/**"},
 	{"acknowledge with a word of tomorrow", ackMine, "+HUG", "Ack stream/ORDERS/consumer/work; Opaque subject/" + ackMine, ""},
 	{"flow control", "$JS.FC.ORDERS.work.xyz", "", "Consume stream/ORDERS/consumer/work", ""},

@@ -52,21 +52,43 @@ func (s *session) publish(ctx context.Context, f *frame, b []byte, from int64) e
 	if r.Message {
 		r.Shown = func() []any { return []any{string(f.header(b)), string(f.payload(b))} }
 	}
+	size, sum, version, waited := f.size, [sha256.Size]byte{}, s.d.Version(), false
 	if out == nil {
-		size, sum := f.size, sha256.Sum256(b[f.line:f.line+f.size])
-		return s.ask(ctx, k.h, r, refusal(k.subject), func(pass gate.Pass) error {
-			s.d.Count(pass, sum, size)
-			return s.stage(pass, gate.Outcome{Bytes: int64(size)})
-		})
+		sum = sha256.Sum256(b[f.line : f.line+f.size])
 	}
-	version := s.d.Version()
-	return s.ask(ctx, k.h, r, refusal(k.subject), func(pass gate.Pass) error {
-		if s.d.Version() != version {
-			return errors.Join(s.d.Done(pass, gate.Outcome{Status: access.StatusCancelled}), s.say(refusal(k.subject)(errChangedMasks)))
+	err = s.ask(ctx, k.h, r, refusal(k.subject), func(pass gate.Pass) error {
+		if waited {
+			if why := s.still(k, out, version); why != nil {
+				return errors.Join(s.d.Done(pass, gate.Outcome{Status: access.StatusCancelled}), s.say(refusal(k.subject)(why)))
+			}
 		}
-		s.d.Count(pass, out.sum, out.size)
-		return s.stageMasked(pass, out)
+		if out != nil {
+			s.d.Count(pass, out.sum, out.size)
+			return s.stageMasked(pass, out)
+		}
+		s.d.Count(pass, sum, size)
+		return s.stage(pass, gate.Outcome{Bytes: int64(size)})
 	})
+	waited = true // what is permitted from here on was waited for
+	return err
+}
+
+// still says why a message that waited for a reviewer must not leave as it was judged: the masks of this moment may be others.
+func (s *session) still(k *kind, out *masked, version uint64) error {
+	if err := s.d.Refresh(); err != nil || s.d.Version() == version {
+		return err
+	}
+	switch {
+	case k.call != nil:
+		return k.call.refuses(s.d.Masks())
+	case out != nil:
+		return errChangedMasks
+	}
+	masks, err := s.hidden(k, access.ToBackend)
+	if err == nil && len(masks) > 0 {
+		err = errChangedMasks
+	}
+	return err
 }
 
 // masked is a message in which values were hidden.

@@ -1,0 +1,48 @@
+package nats
+
+import (
+	"strings"
+	"testing"
+
+	client "github.com/nats-io/nats.go"
+
+	"gatehouse/internal/access"
+)
+
+// TestMasksThatCameMeanwhile: what waited for a reviewer is held to the masks of the moment in which it would leave.
+func TestMasksThatCameMeanwhile(t *testing.T) {
+	all := allow("nats:*", "jobs/*")
+	held := access.PolicyStatement{Effect: "approve", Actions: []string{"nats:Publish", "nats:CreateStream"}, Resources: []string{"jobs/subject/refunds", "jobs/stream/COPY"},
+		Reviewers: []string{"app"}}
+	mask := access.PolicyStatement{Effect: "mask", Resources: []string{"jobs/subject/refunds", "jobs/subject/held.*"}, Fields: []string{"$.ssn"}, In: "both"}
+	w := newWorld(t, all, held)
+	c, errs := w.connect("a")
+	d := w.direct()
+	s := must[*client.Subscription](t)(d.SubscribeSync("refunds"))
+	if err := d.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for _, publish := range []struct{ subject, payload, refusal string }{
+		{"refunds", `{"ssn": "1"}`, `Permissions Violation for Publish to "refunds": the policies changed`},
+		{"$JS.API.STREAM.CREATE.COPY", `{"name":"COPY","subjects":["held.>"],"republish":{"dest":"free.x"},"storage":"memory"}`,
+			`Permissions Violation for Publish to "$JS.API.STREAM.CREATE.COPY": this would take messages that are masked`},
+	} {
+		w.rules(all, held)
+		if err := c.Publish(publish.subject, []byte(publish.payload)); err != nil {
+			t.Fatal(err)
+		}
+		<-w.approvals.asked
+		w.rules(all, held, mask)
+		w.approvals.answers <- access.ApprovalApproved
+		violation(t, errs, publish.refusal)
+	}
+	js := must[client.JetStreamContext](t)(d.JetStream())
+	for name := range js.StreamNames() {
+		if strings.HasPrefix(name, "COPY") {
+			t.Error("the stream was made")
+		}
+	}
+	if m, _, err := s.Pending(); err != nil || m != 0 {
+		t.Errorf("%d messages arrived, %v", m, err)
+	}
+}

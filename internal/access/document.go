@@ -115,6 +115,8 @@ type AMQPOptions struct {
 	VirtualHost string   `json:"virtual_host,omitempty"` // the broker's; default /
 	MaxBody     int      `json:"max_body,omitempty"`     // bytes of a message's body that are held to be judged; default 1 MiB. What is larger is unknown to conditions, and refused where it needs an approval
 	Heartbeat   Duration `json:"heartbeat,omitempty"`    // asked of the broker, and offered to clients, 1s to 10m; default 60s
+
+	Exchanges map[string]string `json:"exchanges,omitempty"` // the types of exchanges that are there, by name: direct, topic, fanout or headers. What clients declare need not be listed
 }
 
 // NATSOptions is what a connection to a NATS server says besides its address.

@@ -29,7 +29,7 @@ func wrongConnection(c *access.Connection) []wrong {
 		all = append(all, wrongAWS(c.AWS)...)
 	}
 	if c.AMQP != nil {
-		all = append(all, within("amqp.heartbeat", c.AMQP.Heartbeat, time.Second, 10*time.Minute)...)
+		all = append(all, wrongAMQP(c.AMQP)...)
 	}
 	return all
 }
@@ -129,6 +129,16 @@ func wrongHTTP(o *access.HTTPOptions) []wrong {
 			all = append(all, wrong{at, fmt.Sprintf("must be text of up to %d bytes without line ends", maxHeaderValue)})
 		}
 		seen[lower] = true
+	}
+	return all
+}
+
+func wrongAMQP(o *access.AMQPOptions) []wrong {
+	all := within("amqp.heartbeat", o.Heartbeat, time.Second, 10*time.Minute)
+	for _, name := range slices.Sorted(maps.Keys(o.Exchanges)) {
+		if !slices.Contains([]string{"direct", "topic", "fanout", "headers"}, o.Exchanges[name]) {
+			all = append(all, wrong{"amqp.exchanges." + name, "must be direct, topic, fanout or headers"})
+		}
 	}
 	return all
 }

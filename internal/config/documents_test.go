@@ -143,6 +143,7 @@ func TestProblems(t *testing.T) {
 		"record of more":   {head + "  - effect: allow\n    record: {messages: 10, whithin: 1s}\n", `f.yaml:5:28: unknown key "whithin" in statements[0].record: did you mean "within"?`},
 		"record too many":  {head + "  - effect: allow\n    record: {messages: 100001}\n", "statements[0].record.messages must be at most 100000"},
 		"long heartbeat":   {"kind: Connection\nname: c\ntype: t\naddress: a\ncredential: {}\namqp: {heartbeat: 11m}\n", "amqp.heartbeat must be from 1s to 10m0s"},
+		"odd exchange":     {"kind: Connection\nname: c\ntype: t\naddress: a\ncredential: {}\namqp: {exchanges: {orders: topics}}\n", "amqp.exchanges.orders must be direct, topic, fanout or headers"},
 		"weak algorithm":   {"kind: Issuer\nname: i\nurl: https://i\naudiences: [a]\nalgorithms: [HS256]\n", `"HS256" is not a value of algorithms[0]: did you mean "RS256"?`},
 		"anchor":           {"kind: Policy\nname: &n p\n", "f.yaml:2:7: anchors, aliases and merge keys are not allowed here"},
 		"alias":            {"kind: Policy\nname: *n\n", "anchors, aliases and merge keys are not allowed here"},

@@ -91,7 +91,7 @@ func anyDocument() *rapid.Generator[access.Document] {
 		}
 		switch rapid.IntRange(0, 2).Draw(t, "options") {
 		case 1:
-			c.AMQP = &access.AMQPOptions{VirtualHost: "/" + anyText().Draw(t, "host"), MaxBody: 1, Heartbeat: access.Duration(time.Minute)}
+			c.AMQP = &access.AMQPOptions{VirtualHost: "/" + anyText().Draw(t, "host"), MaxBody: 1, Heartbeat: access.Duration(time.Minute), Exchanges: map[string]string{"orders": "topic"}}
 		case 2:
 			c.NATS = &access.NATSOptions{MaxBody: 1 << 20, TLSFirst: true}
 		}

@@ -22,7 +22,7 @@ func (p *protocol) explain(_ context.Context, aside *gate.Gate, text string) ([]
 	if err != nil {
 		return nil, err
 	}
-	k := newKnown(conn.Name, p.places.of(conn))
+	k := newKnown(conn.Name, p.places.of(conn), func() map[string]string { return vouchedBy(conn) })
 	st, err := p.understand(k, w.m, w.props)
 	if err != nil {
 		return nil, err

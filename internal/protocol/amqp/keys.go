@@ -205,10 +205,23 @@ func (e *exchanges) forget(exchange string) {
 	e.changed[exchange] = e.changes
 }
 
+// kindOr is the type of an exchange: what a document says it is, where nobody has asked to change it and it is not known by itself.
+func (e *exchanges) kindOr(exchange, vouched string) string {
+	if kind := e.kind(exchange); kind != "" || vouched == "" {
+		return kind
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.since(exchange) != 0 {
+		return ""
+	}
+	return vouched
+}
+
 // bound is the set of messages that a binding takes from an exchange, by their routing keys. Where keys mean nothing, or it is not known
 // what they mean, it is all of them.
-func (e *exchanges) bound(exchange, key string) []keySet {
-	switch e.kind(exchange) {
+func (e *exchanges) bound(exchange, key, vouched string) []keySet {
+	switch e.kindOr(exchange, vouched) {
 	case kindDirect, kindTopic:
 		return boundKeys(key)
 	}

@@ -1,6 +1,10 @@
 package amqp
 
-import "strings"
+import (
+	"strings"
+
+	"gatehouse/internal/access"
+)
 
 // Bounds of what a session remembers.
 const (
@@ -11,15 +15,24 @@ const (
 // known is what a session knows besides the bytes of a method, by which methods are read.
 type known struct {
 	connection string
-	exchanges  *exchanges          // what all sessions on this connection know of its exchanges
-	owned      map[string]struct{} // queues that are this session's own: declared exclusive, or named for it by the server
-	replies    map[string]struct{} // routing keys that messages gave this session to reply to, of direct replies
-	order      []string            // of replies, the oldest first
-	changes    uint64              // how often what owns and mayReply say has changed
+	exchanges  *exchanges               // what all sessions on this connection know of its exchanges
+	vouched    func() map[string]string // the types of exchanges that the connection's document names
+	owned      map[string]struct{}      // queues that are this session's own: declared exclusive, or named for it by the server
+	replies    map[string]struct{}      // routing keys that messages gave this session to reply to, of direct replies
+	order      []string                 // of replies, the oldest first
+	changes    uint64                   // how often what owns and mayReply say has changed
 }
 
-func newKnown(connection string, e *exchanges) *known {
-	return &known{connection: connection, exchanges: e, owned: map[string]struct{}{}, replies: map[string]struct{}{}}
+func newKnown(connection string, e *exchanges, vouched func() map[string]string) *known {
+	return &known{connection: connection, exchanges: e, vouched: vouched, owned: map[string]struct{}{}, replies: map[string]struct{}{}}
+}
+
+// vouchedBy returns the types of exchanges that a document names.
+func vouchedBy(c *access.Connection) map[string]string {
+	if c.AMQP == nil {
+		return nil
+	}
+	return c.AMQP.Exchanges
 }
 
 // owns reports whether a queue is the session's own.
@@ -70,6 +83,9 @@ func (k *known) sending(n *naming, m method) asked {
 		n.declaring(m)
 	case *exchangeDeclare:
 		if !m.Passive {
+			if kind := k.vouched()[m.Exchange]; kind != "" && kind != m.Type {
+				k.exchanges.deleting(m.Exchange) // it is no longer sure
+			}
 			a.since = k.exchanges.declaring(m.Exchange, m.Type)
 		}
 	case *exchangeDelete:

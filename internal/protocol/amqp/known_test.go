@@ -100,7 +100,7 @@ func TestKindsOfExchanges(t *testing.T) {
 	if p.of(brokerConnection("jobs")) != e || p.of(brokerConnection("other")) == e {
 		t.Fatal("what is known belongs to a broker")
 	}
-	k, n := newKnown("jobs", e), &naming{}
+	k, n := newKnown("jobs", e, func() map[string]string { return map[string]string{"vouched": kindDirect} }), &naming{}
 	declare := func(kind string) asked { return k.sending(n, &exchangeDeclare{Exchange: "x", Type: kind}) }
 	agree := func(a asked) { k.learn(n, a, &exchangeDeclareOk{}) }
 	is := func(want string) {
@@ -143,6 +143,29 @@ func TestKindsOfExchanges(t *testing.T) {
 	}
 	agree(late)
 	is("")
+}
+
+// TestVouchedExchanges: what a document says of an exchange holds until somebody asks to change the exchange.
+func TestVouchedExchanges(t *testing.T) {
+	for what, c := range map[string]struct {
+		do   func(k *known, n *naming)
+		want string
+	}{
+		"nothing":             {func(*known, *naming) {}, "direct"},
+		"declared as it is":   {func(k *known, n *naming) { k.sending(n, &exchangeDeclare{Exchange: "x", Type: kindDirect}) }, "direct"},
+		"looked at":           {func(k *known, n *naming) { k.sending(n, &exchangeDeclare{Exchange: "x", Passive: true}) }, "direct"},
+		"declared as another": {func(k *known, n *naming) { k.sending(n, &exchangeDeclare{Exchange: "x", Type: kindFanout}) }, ""},
+		"deleted":             {func(k *known, n *naming) { k.sending(n, &exchangeDelete{Exchange: "x"}) }, ""},
+		"another, and it was made": {func(k *known, n *naming) {
+			k.learn(n, k.sending(n, &exchangeDeclare{Exchange: "x", Type: kindFanout}), &exchangeDeclareOk{})
+		}, "fanout"},
+	} {
+		k := newKnown("jobs", newExchanges(), func() map[string]string { return map[string]string{"x": kindDirect} })
+		c.do(k, &naming{})
+		if got := k.exchanges.kindOr("x", k.vouched()["x"]); got != c.want {
+			t.Errorf("%s: it is %q", what, got)
+		}
+	}
 }
 
 // TestReplies: replies may go to where this session was asked to send them, by as many as are kept.

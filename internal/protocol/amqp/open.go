@@ -28,7 +28,7 @@ var passedOn = [...]string{"product", "version", "platform", "connection_name"}
 func (s *session) Open(ctx context.Context, g *gate.Gate) error {
 	s.g = g
 	c := g.Connection()
-	s.known = newKnown(c.Name, s.p.places.of(c))
+	s.known = newKnown(c.Name, s.p.places.of(c), func() map[string]string { return vouchedBy(g.Connection()) })
 	b, err := g.Lease().Holding(max(s.limits.Message, s.tuned.frame)).Open(ctx, func(ctx context.Context, raw net.Conn, cr gate.Credential) (net.Conn, error) {
 		conn, t, err := login(ctx, raw, cr, c, s.client, s.tuned)
 		s.back = t

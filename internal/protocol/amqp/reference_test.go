@@ -52,8 +52,8 @@ denied or held on 'jobs/exchange/orders/eu' is so for 'eu.card' as well. An allo
 **Binding keys are sets.** 'eu.*' (one word) and 'eu.#' (any words, also none) stand for all keys that they match. An allow holds where one
 of its patterns covers the whole set: 'jobs/exchange/orders/eu.*' covers the binding key 'eu.*'; 'eu.#' takes 'eu' too, and needs that as
 well. Deny, approve and mask hold where any key of the set is meant. Where keys mean nothing to an exchange (fanout, headers), or its type is
-not known, a binding takes all: 'jobs/exchange/orders/**'. The type is known of the exchanges that every broker has, and of those that a
-client declared through this gateway since it started.
+not known, a binding takes all: 'jobs/exchange/orders/**'. The type is known of the exchanges that every broker has, of those that a
+client declared through this gateway since it started, and of those that 'amqp.exchanges' of the connection names.
 
 | action | implied | what it is |
 |---|---|---|

@@ -68,13 +68,6 @@ func (l *line) both(s string) {
 // name writes the name of a thing.
 func (l *line) name(field, value string) { l.both(" " + field + "=" + word(value)) }
 
-// optional is name, where there is one.
-func (l *line) optional(field, value string) {
-	if value != "" {
-		l.name(field, value)
-	}
-}
-
 // flag writes what is set.
 func (l *line) flag(field string, set bool) {
 	if set {
@@ -152,13 +145,17 @@ func (l *line) method(m method) {
 	case *queuePurge:
 		l.name("queue", m.Queue)
 	case *queueBind:
-		l.binding(m.Queue, "", m.Exchange, m.RoutingKey, m.Arguments)
+		l.name("queue", m.Queue)
+		l.binding(m.Exchange, m.RoutingKey, m.Arguments)
 	case *queueUnbind:
-		l.binding(m.Queue, "", m.Exchange, m.RoutingKey, m.Arguments)
+		l.name("queue", m.Queue)
+		l.binding(m.Exchange, m.RoutingKey, m.Arguments)
 	case *exchangeBind:
-		l.binding("", m.Destination, m.Source, m.RoutingKey, m.Arguments)
+		l.name("destination", m.Destination)
+		l.binding(m.Source, m.RoutingKey, m.Arguments)
 	case *exchangeUnbind:
-		l.binding("", m.Destination, m.Source, m.RoutingKey, m.Arguments)
+		l.name("destination", m.Destination)
+		l.binding(m.Source, m.RoutingKey, m.Arguments)
 	case *queueDeclare:
 		l.name("queue", m.Queue)
 		l.flag("passive", m.Passive)
@@ -180,9 +177,7 @@ func (l *line) method(m method) {
 	}
 }
 
-func (l *line) binding(queue, destination, source, key string, args table) {
-	l.optional("queue", queue)
-	l.optional("destination", destination)
+func (l *line) binding(source, key string, args table) {
 	l.name("exchange", source)
 	l.key(key)
 	l.arguments(args)

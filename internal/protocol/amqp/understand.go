@@ -221,6 +221,7 @@ func (j *judging) source(verb, exchange, key string) {
 // tells reports whether an exchange is one by which the broker tells what others do.
 func tells(exchange string) bool { return strings.HasPrefix(exchange, "amq.rabbitmq.") }
 
+// queueAction is about a queue. One without a name is one that the broker is to name, or, in what people write, has named for the session.
 func (j *judging) queueAction(queue string) access.Action {
 	if queue == "" {
 		return access.Action{Resource: access.SegmentResource(j.known.connection, "queue", serverNamed) + "*", Wild: true}
@@ -228,9 +229,7 @@ func (j *judging) queueAction(queue string) access.Action {
 	return access.Action{Resource: access.SegmentResource(j.known.connection, "queue", queue)}
 }
 
-func (j *judging) queue(verb, queue string) {
-	j.do(verb, access.Action{Resource: access.SegmentResource(j.known.connection, "queue", queue)})
-}
+func (j *judging) queue(verb, queue string) { j.do(verb, j.queueAction(queue)) }
 
 func (j *judging) exchange(verb, exchange string) {
 	j.do(verb, access.Action{Resource: access.SegmentResource(j.known.connection, "exchange", called(exchange))})
@@ -261,7 +260,9 @@ func called(exchange string) string {
 func isDefault(exchange string) bool { return exchange == "" || exchange == defaultExchange }
 
 // bound is the set of messages that a binding takes from an exchange, by their keys.
-func (k *known) bound(exchange, key string) []keySet { return k.exchanges.bound(exchange, key) }
+func (k *known) bound(exchange, key string) []keySet {
+	return k.exchanges.bound(exchange, key, k.vouched()[exchange])
+}
 
 // checkMethod refuses names that the broker would read as others: it takes line ends out of them. Nor can what is no text be named in a
 // policy.

@@ -33,7 +33,7 @@ func aSession() *known {
 	for exchange, kind := range map[string]string{"orders": kindTopic, "direct": kindDirect, "all": kindFanout, "by-header": kindHeaders} {
 		e.declared(exchange, kind, e.declaring(exchange, kind))
 	}
-	k := newKnown("jobs", e)
+	k := newKnown("jobs", e, func() map[string]string { return map[string]string{"vouched": kindTopic} })
 	k.own("amq.gen-mine")
 	k.given("amq.rabbitmq.reply-to.abc")
 	return k
@@ -115,6 +115,7 @@ func TestUnderstand(t *testing.T) {
 		{&queueBind{Queue: "q", Exchange: "by-header", RoutingKey: "eu", Arguments: args("x-match", "any", "region", "eu")}, nil,
 			"Bind queue/q, ~BindSource exchange/by-header/**, ?Publish queue/q"},
 		{&queueBind{Queue: "q", Exchange: "nobody-knows", RoutingKey: "eu"}, nil, "Bind queue/q, ~BindSource exchange/nobody-knows/**, ?Publish queue/q"},
+		{&queueBind{Queue: "q", Exchange: "vouched", RoutingKey: "eu"}, nil, "Bind queue/q, BindSource exchange/vouched/eu, ?Publish queue/q"},
 		{&queueBind{Queue: "q", Exchange: "amq.fanout", RoutingKey: "eu"}, nil, "Bind queue/q, ~BindSource exchange/amq.fanout/**, ?Publish queue/q"},
 		{&queueBind{Queue: "q", Exchange: "amq.direct", RoutingKey: "eu"}, nil, "Bind queue/q, BindSource exchange/amq.direct/eu, ?Publish queue/q"},
 		{&queueBind{Queue: "q", Exchange: "amq.rabbitmq.trace", RoutingKey: "publish.x"}, nil,

@@ -560,4 +560,54 @@ var table = []mutant{
 		find: "strings.EqualFold(e.name, headerSubject) && e.value != \"\":", replace: "strings.EqualFold(e.name, headerSubject) && e.value == headerSubject:",
 		pkg: "./internal/protocol/nats", test: "TestOrigin",
 	},
+	{
+		check: "subjects: a token is only taken over TLS", file: "internal/protocol/nats/accept.go",
+		find: "if a.tls == nil && !a.hello.Plaintext {", replace: "if false {",
+		pkg: "./internal/protocol/nats", test: "TestStrangers",
+	},
+	{
+		check: "subjects: an inbox is one principal's", file: "internal/protocol/nats/state.go",
+		find: "if h.n > 0 && h.principal != principal {", replace: "if false {",
+		pkg: "./internal/protocol/nats", test: "TestInboxes",
+	},
+	{
+		check: "subjects: who answers was asked", file: "internal/protocol/nats/publish.go",
+		find: "return len(s.given.when) > 0 && s.given.use(string(subject), s.g.Now())", replace: "return true",
+		pkg: "./internal/protocol/nats", test: "TestReplies",
+	},
+	{
+		check: "subjects: an answer does not make servers act", file: "internal/protocol/nats/publish.go",
+		find: "given := s.isGiven([]byte(subject)) && !internalCall(subject)", replace: "given := s.isGiven([]byte(subject))",
+		pkg: "./internal/protocol/nats", test: "TestReplies",
+	},
+	{
+		check: "subjects: an answer elsewhere needs permission there", file: "internal/protocol/nats/publish.go",
+		find: "if !mine {", replace: "if false {",
+		pkg: "./internal/protocol/nats", test: "TestAnswersElsewhere",
+	},
+	{
+		check: "subjects: no header in disguise", file: "internal/protocol/nats/publish.go",
+		find: "case disguised(&read):", replace: "case false:",
+		pkg: "./internal/protocol/nats", test: "TestOddHeaders",
+	},
+	{
+		check: "subjects: a set of all is of users' own", file: "internal/protocol/nats/deliver.go",
+		find: "if anywhere(u.subject) && ", replace: "if false && ",
+		pkg: "./internal/protocol/nats", test: "TestInboxes",
+	},
+	{
+		check: "subjects: a group loses nothing quietly", file: "internal/protocol/nats/deliver.go",
+		find: "case a.u.queue != \"\":", replace: "case false:",
+		pkg: "./internal/protocol/nats", test: "TestGroupsLoseNothingQuietly",
+	},
+	{
+		check: "subjects: what arrives is masked", file: "internal/protocol/nats/deliver.go",
+		find: "s.hidden(a.k, access.ToClient)", replace: "s.hidden(a.k, access.ToBackend)",
+		pkg: "./internal/protocol/nats", test: "TestMasked",
+	},
+	{
+		check: "sets: what is not asked apart is denied with any part", file: "internal/policy/rules.go",
+		find: "if a.Apart && b.effect == effectDeny {", replace: "if b.effect == effectDeny {",
+		pkg: "./internal/policy", test: "TestSetsAreDecidedAsAWhole",
+	},
 }

@@ -108,6 +108,9 @@ func TestInboxes(t *testing.T) {
 			t.Errorf("%s, want %s", m.Subject, want)
 		}
 	}
+	if n := len(w.recorded(access.EventActionRefused)); n != 11+5 {
+		t.Errorf("%d refusals on record: what a set of all does not stand for is not refused", n)
+	}
 }
 
 // TestFiltered: of a plain subscription to a set that is denied in part, what is denied is left out; a group would lose it, and is

@@ -16,7 +16,7 @@ import (
 
 // Bounds of what a session holds.
 const (
-	maxSubs   = 1 << 16 // subscriptions of a session
+	maxSubs   = 1 << 15 // subscriptions of a session
 	maxEnded  = 1 << 10 // ended ones that messages may still be under way for
 	maxKinds  = 1 << 10 // subjects whose statements are kept
 	maxGiven  = 1 << 14 // subjects that it was given to reply to

@@ -43,7 +43,9 @@ func (s *session) subscribe(ctx context.Context, f *frame, from int64) error {
 		return refusal(why)
 	}, func(pass gate.Pass) error {
 		cancel(nil)
-		u.cancel, u.agreed = nil, asked
+		if u.cancel, u.agreed = nil, asked; u.over { // the client ended it as a reviewer answered
+			return s.d.Done(pass, gate.Outcome{Status: access.StatusCancelled})
+		}
 		return s.stage(pass, gate.Outcome{})
 	})
 	asked = true // what is permitted from here on was waited for
@@ -111,6 +113,7 @@ func (s *session) unsubscribe(f *frame, from int64) error {
 	case u == nil || u.over || u.shut:
 		return s.ok()
 	case u.cancel != nil: // it waits for a reviewer, and is not at the server yet
+		u.over = true
 		u.cancel(errUnsubscribed)
 		return s.ok()
 	case f.limit > 0 && u.counted && u.got < f.limit:

@@ -139,7 +139,7 @@ func (w *world) rules(statements ...access.PolicyStatement) {
 		Connections: []*access.Connection{{Name: "jobs", Type: "nats", Address: w.back.Address(), TLS: w.tls,
 			Credential: access.Credential{User: mqtest.AppUser, Secret: "jobs"}}},
 		Roles: []*access.Role{{Name: "app", Bind: []access.Binding{{Issuer: "i", Condition: "true"}}, Policies: []string{"app"}}},
-	}, []policy.Vocabulary{{Type: "nats", Actions: names, Documents: true}}, version)
+	}, []policy.Vocabulary{{Type: "nats", Actions: names, Documents: true, Messages: true}}, version)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -16,7 +17,7 @@ const root = "../.."
 // With MUTANTS=1 it runs each mutant, and fails for one that its test survives.
 func TestMutants(t *testing.T) {
 	run := os.Getenv("MUTANTS") == "1"
-	for _, m := range table {
+	for _, m := range slices.Concat(table, messages) {
 		t.Run(m.check, func(t *testing.T) {
 			changed := m.apply(t)
 			if !named(t, m.pkg, m.test) {

@@ -49,11 +49,7 @@ type content struct {
 // hide hides values in a message.
 func hide(masks []*message.Hidden, c content) (content, error) {
 	for _, m := range masks {
-		var mediaType, encoding string
-		if c.head != nil {
-			mediaType, encoding = mediaTypeOf(c.head), contentEncoding(c.head)
-		}
-		payload, hits, err := m.Body(nil, mediaType, encoding, c.payload)
+		payload, hits, err := m.Body(nil, every(c.head, "Content-Type"), every(c.head, "Content-Encoding"), c.payload)
 		if err != nil {
 			return c, err
 		}

@@ -270,15 +270,8 @@ func (s *session) sentOf(f *frame, b []byte, subject string, h *headers) *access
 		m.Headers = h.facts()
 		m.ContentType, m.ContentEncoding = mediaTypeOf(h), contentEncoding(h)
 	}
-	payload := f.payload(b)
-	if len(payload) <= s.maxBody() {
-		m.Body = func() any {
-			v, err := access.ReadJSON(payload)
-			if err != nil {
-				return nil
-			}
-			return v
-		}
+	if payload := f.payload(b); len(payload) <= s.maxBody() {
+		m.Body = s.p.masks.Reader().Document(every(h, "Content-Type"), every(h, "Content-Encoding"), payload)
 	}
 	return &access.Sent{Message: m}
 }
@@ -302,6 +295,20 @@ func mediaTypeOf(h *headers) string {
 
 func contentEncoding(h *headers) string {
 	return strings.ToLower(strings.TrimSpace(firstFold(h, "Content-Encoding")))
+}
+
+// every is what all headers of a name say, whatever its case: a message with two types is of none that is known.
+func every(h *headers, name string) string {
+	if h == nil {
+		return ""
+	}
+	var all []string
+	for _, e := range h.list {
+		if strings.EqualFold(e.name, name) {
+			all = append(all, e.value)
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 func firstFold(h *headers, name string) string {

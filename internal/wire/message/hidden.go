@@ -3,6 +3,7 @@ package message
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"sync"
 	"unicode/utf8"
 
@@ -56,6 +57,8 @@ func (h *Hidden) Body(dst []byte, contentType, contentEncoding string, b []byte)
 	if !h.Bodies() {
 		return append(dst, b...), 0, nil
 	}
+	const grown = 64 // by what stands for values
+	dst = slices.Grow(dst, len(b)+grown)
 	codings := codingsOf(contentEncoding)
 	if codings == "" {
 		return h.plain(dst, contentType, b)
@@ -63,7 +66,7 @@ func (h *Hidden) Body(dst []byte, contentType, contentEncoding string, b []byte)
 	out, hits, err = dst, 0, nil
 	coded := h.reader.decoded(codings, b, func(plain []byte) {
 		var masked []byte
-		masked, hits, err = h.plain(nil, contentType, plain)
+		masked, hits, err = h.plain(make([]byte, 0, len(plain)+grown), contentType, plain)
 		switch {
 		case err != nil:
 		case bytes.Equal(masked, plain):

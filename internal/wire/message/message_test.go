@@ -264,12 +264,12 @@ func TestNothingBeside(t *testing.T) {
 func TestDocument(t *testing.T) {
 	r := New(nil).Reader()
 	want := map[string]any{"amount": int64(3)}
-	for _, c := range [][3]string{{"application/json", "", ""}, {"", "", ""}, {"", "utf-8", ""}, {"application/json", "gzip", "gzip"}, {"application/x+json", "br", "br"}} {
+	for _, c := range [][3]string{{"application/json", "", ""}, {"", "", ""}, {"", "utf-8", ""}, {"application/json", "gzip", "gzip"}, {"application/x+json", "br", "br"}, {"text/plain; charset=utf-8", "", ""}} {
 		if got := r.Document(c[0], c[1], []byte(encode(t, c[2], `{"amount":3}`)))(); !reflect.DeepEqual(got, want) {
 			t.Errorf("%q: %v", c, got)
 		}
 	}
-	for _, c := range [][3]string{{"text/plain", "", `{"amount":3}`}, {"", "", `{"amount":3,"amount":4}`}, {"", "", `{"amount":3}{}`}, {"", "gzip", `{"amount":3}`}, {"", "lzma", `{"amount":3}`}, {"application/json; charset=utf-16", "", `{"amount":3}`}, {"", "", ""}, {"application/x-ndjson", "", `{"amount":3}`}} {
+	for _, c := range [][3]string{{"text/csv", "", `{"amount":3}`}, {"text/plain; charset=utf-16", "", `{"amount":3}`}, {"application/x-www-form-urlencoded", "", `{"amount":3,"x":"&amount=5000&"}`}, {"application/yaml", "", `{"amount":3}`}, {"", "", `{"amount":3,"amount":4}`}, {"", "", `{"amount":3}{}`}, {"", "gzip", `{"amount":3}`}, {"", "lzma", `{"amount":3}`}, {"application/json; charset=utf-16", "", `{"amount":3}`}, {"", "", ""}, {"application/x-ndjson", "", `{"amount":3}`}} {
 		if got := r.Document(c[0], c[1], []byte(c[2]))(); got != nil {
 			t.Errorf("%q: %v", c, got)
 		}

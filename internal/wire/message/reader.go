@@ -60,11 +60,13 @@ func (r *Reader) decoded(codings string, b []byte, use func(plain []byte)) error
 }
 
 // Document returns what reads a body as conditions see it (access.ReadJSON), when it is first asked: nil where it is not JSON, or not in one
-// way only, or in an encoding that is not known. b must stay as it is for as long as it may be asked.
+// way only, or in an encoding that is not known. Many publishers call JSON a plain text; what is called a form, or something else with fields of
+// its own, is not read as JSON, since its consumers would find other values there. b must stay as it is for as long as it may be asked.
 func (r *Reader) Document(contentType, contentEncoding string, b []byte) func() any {
 	return sync.OnceValue(func() (v any) {
 		if !untyped(contentType) {
-			if kind, _ := kindOf(contentType, true); kind != body.JSON {
+			kind, _ := kindOf(contentType, true)
+			if media, _, _ := strings.Cut(contentType, ";"); kind != body.JSON && (kind != body.Text || !strings.EqualFold(strings.TrimSpace(media), "text/plain")) {
 				return nil
 			}
 		}

@@ -16,16 +16,6 @@ type hiding struct {
 	list    []*wired.Hidden
 }
 
-// bodies reports whether something is hidden inside of bodies: then they have to be held whole.
-func (h *hiding) bodies() bool {
-	for _, one := range h.list {
-		if one.Bodies() {
-			return true
-		}
-	}
-	return false
-}
-
 // hidden works out what is hidden in messages of some resources. The policies are fresh.
 func (s *session) hidden(h *hiding, way access.Way, resources func() ([]string, error)) error {
 	if h.known && h.version == s.d.Version() {

@@ -10,8 +10,6 @@ import (
 // methodID is a class and a method.
 type methodID uint32
 
-func idOf(class, method uint16) methodID { return methodID(class)<<16 | methodID(method) }
-
 // method is one method of the protocol. Names in it are bytes as they were sent: they need not be UTF-8.
 type method interface {
 	id() methodID

@@ -80,11 +80,6 @@ func hard(code uint16, cause methodID, say string) error {
 	return &exception{code: code, hard: true, cause: cause, err: fault.New(fault.Malformed, "amqp", "%s", say)}
 }
 
-// soft is an exception that ends a channel.
-func soft(code uint16, cause methodID, say string) error {
-	return &exception{code: code, cause: cause, err: fault.New(fault.Malformed, "amqp", "%s", say)}
-}
-
 // channelCode is the code with which a refusal ends a channel.
 func channelCode(err error) uint16 {
 	var e *exception

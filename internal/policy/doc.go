@@ -31,7 +31,8 @@
 // every connection of that type.
 //
 // An action may stand for a set of resources (access.Action.Wild), as a subscription with wildcards does: an allow has to cover all
-// of it by one pattern, and the others bind where they meet any of it (docs/adr/0023-sets-of-resources.md; TestRapidSets).
+// of it by one pattern, and the others bind where they meet any of it (docs/adr/0023-sets-of-resources.md; TestRapidSets). A deny
+// leaves the rest of a set whose members are asked about apart, as they come (docs/adr/0026-filtered-subscriptions.md).
 //
 // Allow statements may say how messages are recorded; those that apply merge to the strictest.
 //

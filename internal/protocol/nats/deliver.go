@@ -110,6 +110,7 @@ func (s *session) changed(f *frame) error {
 	before := *s.told()
 	s.info = *i
 	after := *s.told()
+	s.most = int(after.MaxPayload)
 	if before == after || !s.greeted {
 		return nil
 	}

@@ -123,7 +123,7 @@ func (s *session) outgoing(k *kind, f *frame, b []byte, h *headers) (*kind, *mas
 	}
 	head := c.headBytes()
 	size := len(head) + len(c.payload)
-	if size > s.most() {
+	if size > s.most {
 		return k, nil, errBody
 	}
 	frame := appendPub(nil, string(f.subject), string(f.reply), head, c.payload)
@@ -233,7 +233,7 @@ func (s *session) publishActions(subject string, given bool) (actions, related [
 }
 
 func (s *session) isGiven(subject []byte) bool {
-	return len(s.given.when) > 0 && s.given.use(string(subject), s.g.Now())
+	return len(s.given.when) > 0 && s.given.use(subject, s.g.Now())
 }
 
 // disguised reports whether a header that servers know stands inside of another one's name or value, with its colon: there are

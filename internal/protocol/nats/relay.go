@@ -96,7 +96,7 @@ func (s *session) operations(ctx context.Context) (need int, err error) {
 		if !ok {
 			return len(b) + 1, nil
 		}
-		if f.carries() && f.size > s.most() {
+		if f.carries() && f.size > s.most {
 			return 0, s.d.RefuseText(errPayload, f.size)
 		}
 		if !f.whole(b) {
@@ -108,9 +108,6 @@ func (s *session) operations(ctx context.Context) (need int, err error) {
 		r.Skip(f.length)
 	}
 }
-
-// most is how large a message may be: as large as the client was told.
-func (s *session) most() int { return int(s.told().MaxPayload) }
 
 // operation takes one operation, which stands at from of the client's stream.
 func (s *session) operation(ctx context.Context, f *frame, b []byte, from int64) error {

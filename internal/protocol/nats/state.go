@@ -40,6 +40,7 @@ type session struct {
 	client *hello
 	limits gate.Limits
 	info   serverInfo // as the server says it
+	most   int        // bytes of a message, as the client was told
 
 	g *gate.Gate
 	d *gate.Duplex
@@ -91,9 +92,10 @@ func (s *session) begin(d *gate.Duplex) {
 	s.subs, s.inboxes = map[string]*sub{}, map[string]int{}
 	s.sent, s.arrives = map[string]*kind{}, map[string]*kind{}
 	s.turns.verbose = s.client.verbose
+	s.most = int(s.told().MaxPayload)
 	s.given = given{seed: maphash.MakeSeed(), when: map[uint64]time.Time{}}
 	s.know = knowledge{connection: s.g.Connection().Name, domain: s.info.Domain, catalogue: &catalogue{}, own: s.mine, given: func(subject string) bool {
-		return s.given.use(subject, s.g.Now())
+		return s.given.use([]byte(subject), s.g.Now())
 	}}
 }
 
@@ -192,17 +194,13 @@ func (g *given) add(subject []byte, until time.Time) {
 }
 
 // use reports whether a subject was given, and is still good.
-func (g *given) use(subject string, now time.Time) bool {
-	k := maphash.String(g.seed, subject)
+func (g *given) use(subject []byte, now time.Time) bool {
+	k := maphash.Bytes(g.seed, subject)
 	until, ok := g.when[k]
 	if !ok || now.After(until) {
 		return false
 	}
-	again := now.Add(replyTime)
-	if strings.HasPrefix(subject, "$JS.") {
-		again = now.Add(ackTime)
-	}
-	if again.After(until) {
+	if again := now.Add(replyTimeOf(subject)); again.After(until) {
 		g.when[k] = again
 	}
 	return true

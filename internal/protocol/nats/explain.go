@@ -25,7 +25,7 @@ func (p *protocol) explain(_ context.Context, aside *gate.Gate, text string) ([]
 		if err != nil {
 			return nil, err
 		}
-		return []wire.Understood{{Statement: j.Statement, Sent: s.writtenSent(w), Refuses: j.refuses}}, nil
+		return []wire.Understood{{Statement: j.Statement, Refuses: j.refuses}}, nil
 	}
 	var st *access.Statement
 	switch w.verb {
@@ -33,7 +33,7 @@ func (p *protocol) explain(_ context.Context, aside *gate.Gate, text string) ([]
 		st, err = s.writtenPublish(w)
 	case "SUB":
 		u := &sub{subject: w.subject, queue: w.payload, counted: w.payload == ""}
-		st = statement(subText(u), s.wantedActions(u), nil)
+		st = statement(subText(u), s.wantedActions(u), s.withheld(u))
 	case "MSG":
 		r := s.know.subjectResource(w.subject)
 		st = statement("MSG "+w.subject, []access.Action{named(actSubscribe, r), named(actDeliver, r)}, nil)

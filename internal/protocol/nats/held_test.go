@@ -46,3 +46,21 @@ func TestMasksThatCameMeanwhile(t *testing.T) {
 		t.Errorf("%d messages arrived, %v", m, err)
 	}
 }
+
+// TestConditionsOfCalls: what is said of messages is not known of those that a call is about, whatever the call itself is like.
+func TestConditionsOfCalls(t *testing.T) {
+	large := access.PolicyStatement{Effect: "deny", Actions: []string{"nats:Subscribe"}, Resources: []string{"jobs/subject/large.*"}, Condition: "message.size > 1000"}
+	w := newWorld(t, allow("nats:*", "jobs/*"), large)
+	c, errs := w.connect("a")
+	js := must[client.JetStreamContext](t)(w.direct().JetStream())
+	must[*client.StreamInfo](t)(js.AddStream(&client.StreamConfig{Name: "LARGE", Subjects: []string{"large.>", "small.>"}, Storage: client.MemoryStorage}))
+	t.Cleanup(func() { _ = js.DeleteStream("LARGE") }) // the server goes with the tests
+	for _, filter := range []string{"large.>", ">"} {
+		if err := c.Publish("$JS.API.CONSUMER.CREATE.LARGE.c", []byte(`{"stream_name":"LARGE","config":{"name":"c","filter_subject":"`+filter+`"}}`)); err != nil {
+			t.Fatal(err)
+		}
+		violation(t, errs, `Permissions Violation for Publish to "$JS.API.CONSUMER.CREATE.LARGE.c"`)
+	}
+	own := must[client.JetStreamContext](t)(c.JetStream())
+	must[*client.ConsumerInfo](t)(own.AddConsumer("LARGE", &client.ConsumerConfig{Name: "c", FilterSubject: "small.>"}))
+}

@@ -109,7 +109,8 @@ func (c *call) wanted(o *object) {
 func (c *call) consumes(stream, consumer string) {
 	sets := c.filtersOf(stream, consumer)
 	c.act(actConsume, c.consumer(stream, consumer))
-	c.answers(stream, sets)
+	c.reading(sets)
+	c.stored = append(c.stored, c.messages(stream, sets)...)
 }
 
 func isNumber(b []byte) bool {

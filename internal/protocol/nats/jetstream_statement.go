@@ -99,17 +99,20 @@ func (c *call) messages(stream string, patterns []string) []string {
 	return out
 }
 
-// reading says that messages of a stream are read. That needs an action on the stream; deny and approve of Subscribe bind the
-// subjects as well.
+// reading says that messages are read of which none can be left out: a consumer, a copy, a backup. That needs an action on the stream;
+// deny and approve of Subscribe and of Deliver bind the subjects as well.
 func (c *call) reading(patterns []string) {
 	for _, p := range patterns {
 		c.relate(actSubscribe, c.subjectResource(p))
+		c.relate(actDeliver, c.subjectResource(p))
 	}
 }
 
-// answers says that the answer holds messages of a stream.
+// answers says that the answer holds messages of a stream. Each is asked for when it arrives, too.
 func (c *call) answers(stream string, patterns []string) {
-	c.reading(patterns)
+	for _, p := range patterns {
+		c.relate(actSubscribe, c.subjectResource(p))
+	}
 	c.stored = append(c.stored, c.messages(stream, patterns)...)
 }
 

@@ -150,7 +150,7 @@ func (c *call) streamInfo(names []string, _ string) {
 	o.known("offset", "deleted_details")
 	c.act(actStreamInfo, c.stream(names[0]))
 	if f := o.subject("subjects_filter"); f != "" {
-		c.reading([]string{f}) // the answer lists the subjects
+		c.relate(actSubscribe, c.subjectResource(f)) // the answer lists the subjects
 	}
 	o.done()
 }

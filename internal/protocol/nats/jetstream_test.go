@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"gatehouse/internal/access"
-	"gatehouse/internal/wire"
 )
 
 // jetstream is a session that knows its own inbox, and one message that it was delivered.
@@ -57,13 +56,13 @@ var understandCases = []struct {
 		"CreateStream stream/ORDERS; Subscribe +subject/orders.**; Subscribe subject/refunds", ""},
 	{"create without subjects", "$JS.API.STREAM.CREATE.ORDERS", `{"name":"ORDERS"}`, "CreateStream stream/ORDERS; Subscribe subject/ORDERS", ""},
 	{"create a mirror", "$JS.API.STREAM.CREATE.M", `{"name":"M","mirror":{"name":"ORDERS","filter_subject":"orders.eu"}}`,
-		"CreateStream stream/M; Consume stream/ORDERS", "Subscribe subject/orders.eu"},
+		"CreateStream stream/M; Consume stream/ORDERS", "Subscribe subject/orders.eu; Deliver subject/orders.eu"},
 	{"create of sources", "$JS.API.STREAM.CREATE.M", `{"name":"M","sources":[{"name":"A"},{"name":"KV_b"}]}`,
-		"CreateStream stream/M; Consume stream/A; Consume stream/KV_b", "Subscribe +subject/**; Subscribe +subject/$KV.b.**"},
+		"CreateStream stream/M; Consume stream/A; Consume stream/KV_b", "Subscribe +subject/**; Deliver +subject/**; Subscribe +subject/$KV.b.**; Deliver +subject/$KV.b.**"},
 	{"create of a source of elsewhere", "$JS.API.STREAM.CREATE.M", `{"name":"M","sources":[{"name":"A","filter_subject":"a","external":{"api":"$JS.hub.API","deliver":""}}]}`,
-		"CreateStream stream/M; Consume stream/A; Opaque subject/$JS.API.STREAM.CREATE.M", "Subscribe subject/a"},
+		"CreateStream stream/M; Consume stream/A; Opaque subject/$JS.API.STREAM.CREATE.M", "Subscribe subject/a; Deliver subject/a"},
 	{"create of a source that is renamed", "$JS.API.STREAM.CREATE.M", `{"name":"M","sources":[{"name":"A","subject_transforms":[{"src":"a.*","dest":"b.{{wildcard(1)}}"}]}]}`,
-		"CreateStream stream/M; Publish +subject/b.*; Consume stream/A", "Subscribe +subject/a.*"},
+		"CreateStream stream/M; Publish +subject/b.*; Consume stream/A", "Subscribe +subject/a.*; Deliver +subject/a.*"},
 	{"create that publishes again", "$JS.API.STREAM.CREATE.M", `{"name":"M","subjects":["a"],"republish":{"src":"a","dest":"b.>","headers_only":true}}`,
 		"CreateStream stream/M; Subscribe subject/a; Publish +subject/b.**", ""},
 	{"create that renames", "$JS.API.STREAM.CREATE.M", `{"name":"M","subjects":["a.*"],"subject_transform":{"src":"a.*","dest":"secret.$1"}}`,
@@ -85,31 +84,31 @@ var understandCases = []struct {
 	{"direct get", "$JS.API.DIRECT.GET.KV_b", `{"seq":7}`, "GetMessage stream/KV_b", "Subscribe +subject/$KV.b.**"},
 	{"direct get of a key", "$JS.API.DIRECT.GET.KV_b.$KV.b.k", "", "GetMessage stream/KV_b", "Subscribe subject/$KV.b.k"},
 	{"direct get of several", "$JS.API.DIRECT.GET.S", `{"multi_last":["a.*","b"],"batch":5}`, "GetMessage stream/S", "Subscribe +subject/a.*; Subscribe subject/b"},
-	{"backup", "$JS.API.STREAM.SNAPSHOT.S", `{"deliver_subject":"` + inboxMine + `","no_consumers":true,"chunk_size":1000}`, "SnapshotStream stream/S", "Subscribe +subject/**"},
-	{"backup to elsewhere", "$JS.API.STREAM.SNAPSHOT.S", `{"deliver_subject":"x.y"}`, "Publish subject/x.y; SnapshotStream stream/S", "Subscribe +subject/**"},
+	{"backup", "$JS.API.STREAM.SNAPSHOT.S", `{"deliver_subject":"` + inboxMine + `","no_consumers":true,"chunk_size":1000}`, "SnapshotStream stream/S", "Subscribe +subject/**; Deliver +subject/**"},
+	{"backup to elsewhere", "$JS.API.STREAM.SNAPSHOT.S", `{"deliver_subject":"x.y"}`, "Publish subject/x.y; SnapshotStream stream/S", "Subscribe +subject/**; Deliver +subject/**"},
 	{"restore", "$JS.API.STREAM.RESTORE.S", `{"config":{"name":"S","subjects":["a"]},"state":{"messages":1}}`,
 		"RestoreStream stream/S; Subscribe subject/a", "Publish subject/a"},
 	{"a part of a backup", "$JS.SNAPSHOT.RESTORE.S.xyz", "\x00\x01", "RestoreStream stream/S", ""},
 	{"step down", "$JS.API.STREAM.LEADER.STEPDOWN.S", "", "ManageCluster stream/S", ""},
 	{"remove a server", "$JS.API.SERVER.REMOVE", `{"peer":"n2"}`, "ManageCluster jobs", ""},
 	{"ephemeral consumer", "$JS.API.CONSUMER.CREATE.S", `{"stream_name":"S","config":{"deliver_policy":"all","ack_policy":"none","deliver_subject":"` + inboxMine + `"}}`,
-		"CreateConsumer +stream/S/consumer/*; Consume +stream/S/consumer/*", "Subscribe +subject/**"},
+		"CreateConsumer +stream/S/consumer/*; Consume +stream/S/consumer/*", "Subscribe +subject/**; Deliver +subject/**"},
 	{"named consumer", "$JS.API.CONSUMER.CREATE.S.c", `{"stream_name":"S","config":{"name":"c","filter_subjects":["a","b.>"]},"action":"create"}`,
-		"CreateConsumer stream/S/consumer/c", "Subscribe subject/a; Subscribe +subject/b.**"},
+		"CreateConsumer stream/S/consumer/c", "Subscribe subject/a; Deliver subject/a; Subscribe +subject/b.**; Deliver +subject/b.**"},
 	{"filtered consumer", "$JS.API.CONSUMER.CREATE.S.c.a.*", `{"stream_name":"S","config":{"name":"c","durable_name":"c","filter_subject":"a.*"},"action":""}`,
-		"CreateConsumer stream/S/consumer/c", "Subscribe +subject/a.*"},
+		"CreateConsumer stream/S/consumer/c", "Subscribe +subject/a.*; Deliver +subject/a.*"},
 	{"durable consumer that delivers elsewhere", "$JS.API.CONSUMER.DURABLE.CREATE.S.c", `{"stream_name":"S","config":{"durable_name":"c","filter_subject":"a","deliver_subject":"x.y","deliver_group":"g"}}`,
-		"CreateConsumer stream/S/consumer/c; Publish subject/x.y; Consume stream/S/consumer/c", "Subscribe subject/a"},
+		"CreateConsumer stream/S/consumer/c; Publish subject/x.y; Consume stream/S/consumer/c", "Subscribe subject/a; Deliver subject/a"},
 	{"consumer that delivers to somebody's inbox", "$JS.API.CONSUMER.CREATE.S.c", `{"stream_name":"S","config":{"name":"c","filter_subject":"a","deliver_subject":"_INBOX.theirs.1"}}`,
-		"CreateConsumer stream/S/consumer/c; Publish subject/_INBOX.theirs.1; Opaque subject/_INBOX.theirs.1; Consume stream/S/consumer/c", "Subscribe subject/a"},
+		"CreateConsumer stream/S/consumer/c; Publish subject/_INBOX.theirs.1; Opaque subject/_INBOX.theirs.1; Consume stream/S/consumer/c", "Subscribe subject/a; Deliver subject/a"},
 	{"consumer that only servers make", "$JS.API.CONSUMER.CREATE.S.c", `{"stream_name":"S","config":{"name":"c","filter_subject":"a","direct":true}}`,
-		"CreateConsumer stream/S/consumer/c; Opaque subject/$JS.API.CONSUMER.CREATE.S.c", "Subscribe subject/a"},
+		"CreateConsumer stream/S/consumer/c; Opaque subject/$JS.API.CONSUMER.CREATE.S.c", "Subscribe subject/a; Deliver subject/a"},
 	{"info of a consumer", "$JS.API.CONSUMER.INFO.S.c", "", "ConsumerInfo stream/S/consumer/c", ""},
 	{"delete a consumer", "$JS.API.CONSUMER.DELETE.S.c", "", "DeleteConsumer stream/S/consumer/c", ""},
 	{"pause", "$JS.API.CONSUMER.PAUSE.S.c", `{"pause_until":"2030-01-01T00:00:00Z"}`, "PauseConsumer stream/S/consumer/c", ""},
 	{"consumers", "$JS.API.CONSUMER.NAMES.S", `{"offset":0}`, "ListConsumers stream/S", ""},
-	{"next", "$JS.API.CONSUMER.MSG.NEXT.S.c", `{"batch":10,"expires":1000,"no_wait":true}`, "Consume stream/S/consumer/c", "Subscribe +subject/**"},
-	{"next five", "$JS.API.CONSUMER.MSG.NEXT.S.c", "5", "Consume stream/S/consumer/c", "Subscribe +subject/**"},
+	{"next", "$JS.API.CONSUMER.MSG.NEXT.S.c", `{"batch":10,"expires":1000,"no_wait":true}`, "Consume stream/S/consumer/c", "Subscribe +subject/**; Deliver +subject/**"},
+	{"next five", "$JS.API.CONSUMER.MSG.NEXT.S.c", "5", "Consume stream/S/consumer/c", "Subscribe +subject/**; Deliver +subject/**"},
 	{"acknowledge", ackMine, "+ACK", "Ack stream/ORDERS/consumer/work", ""},
 	{"acknowledge nothing said", ackMine, "", "Ack stream/ORDERS/consumer/work", ""},
 	{"refuse with a delay", ackMine, `-NAK {"delay":1000}`, "Ack stream/ORDERS/consumer/work", ""},
@@ -117,7 +116,7 @@ var understandCases = []struct {
 	{"acknowledge in the long form", "$JS.ACK.here.hash.ORDERS.work.1.2.3.4.5", "+ACK", "Consume stream/ORDERS/consumer/work", ""},
 	{"acknowledge without a domain", "$JS.ACK._.hash.ORDERS.work.1.2.3.4.5.random", "", "Consume stream/ORDERS/consumer/work", ""},
 	{"acknowledge in another domain", "$JS.ACK.hub.hash.ORDERS.work.1.2.3.4.5", "+ACK", "Consume domain/hub/stream/ORDERS/consumer/work", "Consume stream/ORDERS/consumer/work"},
-	{"acknowledge and take the next", ackMine, `+NXT {"batch":1}`, "Consume stream/ORDERS/consumer/work", "Subscribe +subject/**"},
+	{"acknowledge and take the next", ackMine, `+NXT {"batch":1}`, "Consume stream/ORDERS/consumer/work", "Subscribe +subject/**; Deliver +subject/**"},
 	{"acknowledge with a word of tomorrow", ackMine, "+HUG", "Ack stream/ORDERS/consumer/work; Opaque subject/" + ackMine, ""},
 	{"flow control", "$JS.FC.ORDERS.work.xyz", "", "Consume stream/ORDERS/consumer/work", ""},
 	{"request of tomorrow", "$JS.API.STREAM.TELEPORT.S", "", "Opaque subject/$JS.API.STREAM.TELEPORT.S", ""},
@@ -130,7 +129,7 @@ var understandCases = []struct {
 
 func TestCallsUnderstood(t *testing.T) {
 	known := map[string]bool{}
-	for _, v := range append(jetstreamVerbs(), wire.Verb{Name: actPublish}, wire.Verb{Name: actSubscribe}, wire.Verb{Name: actOpaque}) {
+	for _, v := range verbs() {
 		known[v.Name] = true
 	}
 	for _, c := range understandCases {
@@ -287,12 +286,12 @@ func TestCatalogue(t *testing.T) {
 	k.catalogue.learn([]byte(`{"type":"io.nats.jetstream.api.v1.stream_info_response","config":{"name":"odd","subjects":["a..b"]}}`))
 	k.catalogue.learn([]byte(`{"type":"io.nats.jetstream.api.v1.stream_info_response","error":{"code":404}}`))
 	for subject, want := range map[string]string{
-		"$JS.API.CONSUMER.MSG.NEXT.S.c":   "Subscribe subject/a.x",
-		"$JS.API.CONSUMER.MSG.NEXT.S.d":   "Subscribe +subject/a.**; Subscribe subject/b",
-		"$JS.API.CONSUMER.MSG.NEXT.M.c":   "Subscribe +subject/**",
-		"$JS.API.CONSUMER.MSG.NEXT.odd.c": "Subscribe +subject/**",
+		"$JS.API.CONSUMER.MSG.NEXT.S.c":   "Subscribe subject/a.x; Deliver subject/a.x",
+		"$JS.API.CONSUMER.MSG.NEXT.S.d":   "Subscribe +subject/a.**; Deliver +subject/a.**; Subscribe subject/b; Deliver subject/b",
+		"$JS.API.CONSUMER.MSG.NEXT.M.c":   "Subscribe +subject/**; Deliver +subject/**",
+		"$JS.API.CONSUMER.MSG.NEXT.odd.c": "Subscribe +subject/**; Deliver +subject/**",
 		// What is told of a stream here is not about one of another domain.
-		"$JS.hub.API.CONSUMER.MSG.NEXT.S.c": "Consume stream/S/consumer/c; Subscribe +subject/**",
+		"$JS.hub.API.CONSUMER.MSG.NEXT.S.c": "Consume stream/S/consumer/c; Subscribe +subject/**; Deliver +subject/**",
 	} {
 		j, err := k.understand(subject, inboxMine, nil)
 		if err != nil || wrote(j.Related) != want {

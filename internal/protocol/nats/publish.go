@@ -46,7 +46,7 @@ func (s *session) publish(ctx context.Context, f *frame, b []byte, from int64) e
 		return s.say(refusal(k.subject)(s.d.Refuse(k.h, nil, err)))
 	}
 	r := gate.Request{From: from, To: from + int64(f.length), Clear: true, Message: k.call == nil}
-	if !s.d.Settled(k.h) {
+	if r.Message && !s.d.Settled(k.h) { // what a call does is about other messages: nothing is known of those
 		r.Sent = s.sentOf(f, b, k.subject, h)
 	}
 	if r.Message {

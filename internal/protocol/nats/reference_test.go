@@ -53,7 +53,7 @@ the whole set; deny, approve and mask hold where any subject of the set is meant
 
 **Whatever reads stored messages is judged by their subjects too**, as sets: a consumer without a filter, and a message that is asked for by
 its number, read every subject of the stream, as far as the session was told them by the server; else all there are. No allow of
-'nats:Subscribe' is needed for that, but a deny of it binds, so that a denied subject is not read through a stream. Name a filter, or ask for
+'nats:Subscribe' is needed for that, but a deny of it or of 'nats:Deliver' binds, so that a denied subject is not read through a stream. Name a filter, or ask for
 information about the consumer first, as clients do by themselves.
 
 | action | implied | what it is |

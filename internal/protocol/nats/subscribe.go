@@ -27,7 +27,7 @@ func (s *session) subscribe(ctx context.Context, f *frame, from int64) error {
 		s.forget(old)
 	}
 	actions, err := s.subscribeActions(u)
-	st := statement(subText(u), actions, nil)
+	st := statement(subText(u), actions, s.withheld(u))
 	h := s.d.Judge(st)
 	if err != nil {
 		return s.say(refusal(s.d.Refuse(h, nil, err)))
@@ -93,6 +93,14 @@ func (s *session) subscribeActions(u *sub) ([]access.Action, error) {
 	}
 	u.counted = u.queue == ""
 	return s.wantedActions(u), nil
+}
+
+// withheld is what denies and approvals bind that may keep single messages from a group, which would lose them.
+func (s *session) withheld(u *sub) []access.Action {
+	if u.queue == "" {
+		return nil
+	}
+	return []access.Action{named(actDeliver, s.know.subjectResource(u.subject))}
 }
 
 // wantedActions returns what a subscription outside of an inbox of one's own needs.

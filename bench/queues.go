@@ -236,6 +236,9 @@ func queueSleepers(ctx context.Context, w *world) ([]result, error) {
 		protocol string
 		dial     func(link) (func(), error)
 	}{{amqpName, amqpSleeper}, {natsName, natsSleeper}} {
+		if q.gate, err = w.startQueueGate(ctx, q); err != nil { // one that has no memory of others
+			return nil, err
+		}
 		perClient, err := doze(ctx, q.through(c.protocol, reader), n, c.dial)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.protocol, err)

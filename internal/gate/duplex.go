@@ -200,7 +200,8 @@ func (d *Duplex) Reads(h *Handle) bool {
 // inWindow returns the window that records a message; nil where it is recorded by itself. What counts against a budget is.
 func (d *Duplex) inWindow(h *Handle, r Request, v access.Verdict, masked bool) (*flood, error) {
 	rec := v.Record.Settled()
-	flood := d.floods.rate.beyond(d.clock(), rec.Above)
+	now := d.clock()
+	flood := d.floods.rate.beyond(now, rec.Above)
 	full := len(d.vacant) == 0 && len(d.slots) >= d.limits.Actions // what has no outcome yet takes places
 	if (rec.Each || !flood) && !full || r.Rows && len(v.Results) > 0 {
 		return nil, nil
@@ -208,7 +209,7 @@ func (d *Duplex) inWindow(h *Handle, r Request, v access.Verdict, masked bool) (
 	if rec.Each { // there is no place for it: a window of one still says so
 		rec = access.Recording{Each: true, Messages: 1, Within: access.DefaultRecording().Within}
 	}
-	w, err := d.pass(&d.floods, h, v, rec, masked)
+	w, err := d.pass(&d.floods, h, v, rec, masked, now)
 	if err == nil && d.tick == nil {
 		d.tick = time.AfterFunc(rec.Within, d.endWindows)
 	}

@@ -79,8 +79,7 @@ type floods struct {
 }
 
 // pass returns the window of h that takes another message under v, or opens one.
-func (g *decider) pass(ws *floods, h *Handle, v access.Verdict, rec access.Recording, masked bool) (*flood, error) {
-	now := g.clock()
+func (g *decider) pass(ws *floods, h *Handle, v access.Verdict, rec access.Recording, masked bool, now time.Time) (*flood, error) {
 	if w := h.window; w != nil && w.version == g.version && w.because == v.Because && w.rec == rec && w.masked == masked && !w.full(now) {
 		w.taken++
 		return w, nil

@@ -2,6 +2,7 @@ package nats
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 )
@@ -141,6 +142,8 @@ func appendPub(dst []byte, subject, reply string, head, payload []byte) []byte {
 }
 
 func appendMessage(dst []byte, verb, subject, sid, reply string, head, payload []byte) []byte {
+	const line = 64 // what is not a name
+	dst = slices.Grow(dst, line+len(subject)+len(sid)+len(reply)+len(head)+len(payload))
 	if head != nil {
 		dst = append(dst, 'H')
 	}

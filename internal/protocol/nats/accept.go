@@ -88,6 +88,7 @@ func (a *accepting) connect(ctx context.Context) (*hello, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer clear(line) // the token
 	return readHello(line)
 }
 
@@ -172,8 +173,9 @@ func (a *accepting) line() ([]byte, error) {
 			if f.op != opConnect {
 				return nil, errFirst
 			}
-			a.ahead = a.ahead[f.length:]
-			return f.text, nil
+			text := f.text
+			a.ahead = bytes.Clone(a.ahead[f.length:])
+			return text, nil
 		}
 		if len(a.ahead) == cap(a.ahead) {
 			a.ahead = append(make([]byte, 0, 2*cap(a.ahead)), a.ahead...)

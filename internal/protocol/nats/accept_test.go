@@ -15,6 +15,7 @@ import (
 	client "github.com/nats-io/nats.go"
 
 	"gatehouse/e2e/mqtest"
+	"gatehouse/internal/fault"
 	"gatehouse/internal/gate"
 	"gatehouse/internal/wire"
 )
@@ -232,5 +233,14 @@ func TestConnectionTest(t *testing.T) {
 	wrong.Credential.User = "nobody"
 	if err := testLogin(context.Background(), gate.NewLease(services, &wrong, gate.Limits{Message: 1 << 20})); err == nil || strings.Contains(err.Error(), mqtest.AppPassword) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestWhoMayTryAgain: a client that reads that it has no permission gives up, so that nobody is told who could come back later.
+func TestWhoMayTryAgain(t *testing.T) {
+	for kind, final := range map[fault.Kind]bool{fault.Unauthenticated: true, fault.Denied: true, fault.Backend: false, fault.Unavailable: false, fault.Internal: false} {
+		if words := loginWords(fault.New(kind, "test", "words")); strings.HasPrefix(words, "Authorization Violation") != final {
+			t.Errorf("%s: %s", kind, words)
+		}
 	}
 }

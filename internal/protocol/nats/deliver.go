@@ -151,6 +151,9 @@ func (s *session) arrived(ctx context.Context, u *sub, f *frame, b []byte, from 
 	}
 	k, out, err := s.incoming(&a, f, b)
 	if err != nil {
+		if closed(err) {
+			return err
+		}
 		return s.withhold(a, s.d.Refuse(k.h, nil, err))
 	}
 	r := gate.Request{From: from, To: from + int64(f.length), Message: true, Arrives: true, Agreed: u.agreed, Clear: out == nil}
@@ -163,7 +166,7 @@ func (s *session) arrived(ctx context.Context, u *sub, f *frame, b []byte, from 
 		if errors.As(err, &hold) {
 			err = s.d.Decline(hold)
 		}
-		if fatal(ctx, err) {
+		if fatal(ctx, err) || closed(err) {
 			return err
 		}
 		return s.withhold(a, err)
@@ -214,6 +217,12 @@ func (s *session) incoming(a *arrival, f *frame, b []byte) (*kind, *masked, erro
 	size := len(head) + len(c.payload)
 	frame := appendMsg(nil, a.subject, a.u.sid, string(f.reply), head, c.payload)
 	return a.k, &masked{frame: frame, sum: sha256.Sum256(frame[len(frame)-2-size : len(frame)-2]), size: size, hits: c.hits}, nil
+}
+
+// closed reports whether the gate is closed: nothing of what arrives can be decided, or recorded. The session ends, so that its client
+// knows of a gap.
+func closed(err error) bool {
+	return fault.KindOf(err) == fault.Unavailable || fault.KindOf(err) == fault.Internal
 }
 
 // literalPlain reports whether a subject is a literal one of users.

@@ -162,7 +162,11 @@ func greet(conn net.Conn, cred gate.Credential, h *hello) error {
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(conn, "CONNECT %s\r\nPING\r\n", doc); err != nil {
+	line := fmt.Appendf(nil, "CONNECT %s\r\nPING\r\n", doc)
+	_, err = conn.Write(line)
+	clear(doc)
+	clear(line)
+	if err != nil {
 		return err
 	}
 	for range maxGreetings {

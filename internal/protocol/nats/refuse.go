@@ -40,12 +40,15 @@ func worded(err error) string {
 	return say
 }
 
-// loginWords says no to a login. Clients know an error by how it begins, whatever the case, and what follows is for people.
+// loginWords says no to a login. Clients know an error by how it begins, whatever the case, and what follows is for people. One that
+// reads twice that it has no permission gives up: that is only said where trying again would not help.
 func loginWords(err error) string {
-	if fault.KindOf(err) == fault.Malformed || fault.KindOf(err) == fault.Unavailable {
+	switch fault.KindOf(err) {
+	case fault.Unauthenticated, fault.Denied, fault.Pending, fault.NotFound:
+		return "Authorization Violation: " + worded(err)
+	default:
 		return worded(err)
 	}
-	return "Authorization Violation: " + worded(err)
 }
 
 // Refuse implements wire.Session: the last words before the connection is closed.

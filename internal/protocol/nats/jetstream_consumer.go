@@ -11,6 +11,7 @@ func (c *call) createConsumer(names []string, filter string) {
 	stream, name := names[0], ""
 	if len(names) > 1 {
 		name = names[1]
+		c.act(actCreateConsumer, c.consumer(stream, name))
 	}
 	o := c.read()
 	o.known("pedantic")

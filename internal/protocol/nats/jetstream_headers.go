@@ -1,6 +1,7 @@
 package nats
 
 import (
+	"slices"
 	"strings"
 
 	"gatehouse/internal/access"
@@ -54,7 +55,22 @@ func (k knowledge) publishes(subject string, h *headers) (actions, related []acc
 	if len(c.unknown) > 0 {
 		c.act(actOpaque, c.subjectResource(subject))
 	}
+	c.imported()
 	return c.actions, c.related, c.err
+}
+
+// imported says what a subject would do were it a request to the API under a prefix of an administrator's own, by which accounts
+// import that of others: deny and approve of streams bind it. Its payload is not looked at.
+func (c *call) imported() {
+	_, request, found := strings.Cut(c.subject, ".API.")
+	if !found || isCall(c.subject) {
+		return
+	}
+	inner := &call{knowledge: c.knowledge, subject: c.subject}
+	inner.api(strings.Split(request, "."))
+	for _, a := range slices.Concat(inner.actions, inner.related) {
+		c.relate(a.Name, a)
+	}
 }
 
 func (c *call) header(e header) {

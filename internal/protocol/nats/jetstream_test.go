@@ -338,6 +338,9 @@ func TestPublishHeaders(t *testing.T) {
 		"a trace":                 {"a", "Nats-Trace-Dest", "b", "Publish subject/b", ""},
 		"of tomorrow":             {"a", "Nats-Teleport", "b", "Opaque subject/a", ""},
 		"in another case":         {"a", "nats-rollup", "all", "Opaque subject/a", ""},
+		"a request by a prefix":   {"acme.js.API.STREAM.DELETE.S", "A", "b", "", "DeleteStream stream/S"},
+		"a consumer by a prefix":  {"acme.API.CONSUMER.CREATE.S.c", "A", "b", "", "CreateConsumer stream/S/consumer/c"},
+		"no request by a prefix":  {"acme.API.orders", "A", "b", "", ""},
 		"expected to be the last": {"a", "Nats-Expected-Last-Sequence", "7", "", ""},
 	} {
 		h := &headers{list: []header{{c.header, c.value}}}

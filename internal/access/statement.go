@@ -71,9 +71,9 @@ type Message struct {
 	RoutingKey      string // known where Exchange is
 	Queue           string // that it is delivered from, or published to without an exchange between; "" is unknown
 	Subject         string // "" is unknown
-	ReplyTo         string // "" where it has none
-	ContentType     string // without parameters, in lower case; "" where it has none
-	ContentEncoding string // in lower case; "" where it has none
+	ReplyTo         string // "" where it has none, if Headers are known
+	ContentType     string // without parameters, in lower case; otherwise as ReplyTo
+	ContentEncoding string // in lower case; otherwise as ReplyTo
 	Size            *int64 // bytes of the body
 	Redelivered     *bool
 	Headers         map[string]any // by name as sent: text, numbers, truth, lists and maps of such; a list where a name stands more than once

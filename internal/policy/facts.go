@@ -178,11 +178,11 @@ func (f *facts) resolveMessage(m *access.Message, name string) (any, bool) {
 	case "message.subject":
 		return types.String(m.Subject), m.Subject != ""
 	case "message.reply_to":
-		return types.String(m.ReplyTo), true
+		return types.String(m.ReplyTo), m.ReplyTo != "" || m.Headers != nil
 	case "message.content_type":
-		return types.String(m.ContentType), true
+		return types.String(m.ContentType), m.ContentType != "" || m.Headers != nil
 	case "message.content_encoding":
-		return types.String(m.ContentEncoding), true
+		return types.String(m.ContentEncoding), m.ContentEncoding != "" || m.Headers != nil
 	case "message.headers":
 		return m.Headers, m.Headers != nil
 	case "message.properties":

@@ -225,6 +225,7 @@ func TestMessageConditions(t *testing.T) {
 	body := `{"amount": 250, "items": [{"sku": "a", "n": 1}]}`
 	full := message(body)
 	bare := message(body, func(m *access.Message) { *m = access.Message{} })
+	plain := message(body, func(m *access.Message) { *m = access.Message{Headers: map[string]any{}} })
 	fanout := message(body, func(m *access.Message) { m.RoutingKey = "" })
 	for _, tc := range []struct {
 		condition string
@@ -240,9 +241,12 @@ func TestMessageConditions(t *testing.T) {
 		{`message.subject == "refunds.eu"`, full, 1},
 		{`message.subject != "refunds.eu"`, bare, -1},
 		{`message.reply_to == "answers"`, full, 1},
-		{`message.reply_to == ""`, bare, 1},
+		{`message.reply_to == ""`, plain, 1},
+		{`message.reply_to == ""`, bare, -1},
 		{`message.content_type == "application/json" && message.content_encoding == "identity"`, full, 1},
-		{`message.content_type == "" && message.content_encoding == ""`, bare, 1},
+		{`message.content_type == "" && message.content_encoding == ""`, plain, 1},
+		{`message.content_type != "text/evil"`, bare, -1},
+		{`message.content_encoding != "gzip"`, bare, -1},
 		{`message.size < 1000`, full, 1},
 		{`message.size < 1000`, bare, -1},
 		{`message.redelivered`, full, 1},

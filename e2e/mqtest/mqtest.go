@@ -181,6 +181,15 @@ func greeted(ctx context.Context, address, hello, want string) error {
 	return nil
 }
 
+// FreePort returns a port of 127.0.0.1 that nobody listens on now, for a server that is to come back to it: see freePorts.
+func FreePort() (int, error) {
+	p, err := freePorts(1)
+	if err != nil {
+		return 0, err
+	}
+	return p[0], nil
+}
+
 // freePorts returns ports that nobody listens on now. They are below those that the kernel gives to clients: a server that is
 // down for a while finds its own free again, and whoever dials it meanwhile never reaches itself.
 func freePorts(n int) ([]int, error) {

@@ -1,9 +1,10 @@
 # Every word here means the same on a laptop and in CI (.ci/run). Each target does its own set-up.
-.PHONY: check build test race race-full lint fmt fmt-check archtest generate generate-check aws-models demo bench bench-short bypass clients clients-aws cloud mutants fuzz crash regress release clean setup help
+.PHONY: check build test race race-full lint fmt fmt-check archtest generate generate-check aws-models demo bench bench-short bypass clients clients-aws clients-queues cloud queues mutants fuzz crash loss regress release clean setup help
 .DEFAULT_GOAL := check
 
 GO       ?= go
 FUZZTIME ?= 60s
+LOSS     ?= 100000
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 check: fmt-check lint archtest test ## everything that a change must pass
@@ -17,17 +18,20 @@ setup: ## the Debian packages that everything below needs
 cloud: setup ## the servers and clients of AWS APIs that others wrote, for the tests of e2e/cloud
 	@GO="$(GO)" scripts/cloud.sh
 
+queues: setup ## the stock clients of AMQP and NATS, and a newer nats-server, for the tests of e2e/queues
+	@GO="$(GO)" scripts/queues.sh
+
 build: setup ## bin/gatehouse
 	$(GO) build -o bin/gatehouse ./cmd/gatehouse
 
-test: setup cloud ## all tests, unit and end to end, against real servers that they start themselves
+test: setup cloud queues ## all tests, unit and end to end, against real servers that they start themselves
 	$(GO) test -count=1 -timeout 20m ./...
 
 # The detector has a process wait for a second at its end by default. The house rules are read off the source: it finds nothing there.
-race: setup cloud ## all tests under the race detector, with fewer of the long rounds (see CONTRIBUTING.md)
+race: setup cloud queues ## all tests under the race detector, with fewer of the long rounds (see CONTRIBUTING.md)
 	GORACE=atexit_sleep_ms=50 $(GO) test -count=1 -race -short -timeout 30m $$($(GO) list ./... | grep -v /internal/archtest$$)
 
-race-full: setup cloud ## the same with every round: takes twice as long and more
+race-full: setup cloud queues ## the same with every round: takes twice as long and more
 	GORACE=atexit_sleep_ms=50 $(GO) test -count=1 -race -timeout 60m ./...
 
 archtest: ## the house rules
@@ -83,6 +87,9 @@ clients-aws: ## every stock client of AWS APIs, at servers of them and through t
 	@scripts/setup.sh clients
 	@$(GO) run ./scripts/clientsaws $(CLIENTS)
 
+clients-queues: queues ## every stock client of AMQP and NATS, at the brokers and through the gateway: it has to see the same (CLIENTS='-only Pika')
+	@$(GO) run ./scripts/clientsqueues $(CLIENTS)
+
 mutants: setup ## removes each check in turn: a named test must turn red
 	MUTANTS=1 $(GO) test -count=1 -timeout 60m -v -run '^TestMutants$$' ./e2e/mutants
 
@@ -91,6 +98,9 @@ fuzz: setup ## every fuzz target for FUZZTIME
 
 crash: setup ## kill -9 under load, 20 times
 	CRASH_ROUNDS=20 $(GO) test -count=1 -timeout 60m -v -run '^TestKillUnderLoad$$' ./e2e
+
+loss: setup ## LOSS messages through a gateway that is killed and brokers that end, for each protocol of queues: none lost, none doubled
+	LOSS=$(LOSS) $(GO) test -count=1 -timeout 60m -v -run '^TestNothingIsLost' ./e2e/queues
 
 regress: setup ## PostgreSQL's own regression suite (fetched): which queries are refused, and whether reading only reads
 	REGRESS=$$(scripts/regress.sh) && export REGRESS && \

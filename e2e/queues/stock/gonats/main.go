@@ -89,7 +89,7 @@ func (r *run) stream(s string, more nats.StreamConfig) nats.JetStreamContext {
 }
 
 func connect(r *run) {
-	r.Note("%d payload, headers %v, auth %v, tls %v", r.conn.MaxPayload(), r.conn.HeadersSupported(), r.conn.AuthRequired(), r.conn.TLSRequired())
+	r.Note("%d payload, headers %v, auth %v", r.conn.MaxPayload(), r.conn.HeadersSupported(), r.conn.AuthRequired())
 	_ = feature.Must(r.conn.RTT())
 	state := feature.Must(r.conn.TLSConnectionState())
 	r.Note("%v", state.HandshakeComplete)

@@ -65,7 +65,7 @@ func insist(ctx context.Context, l *ledger, name string, round func() (done bool
 		select { // clients wait between attempts, too
 		case <-ctx.Done():
 			return
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(200 * time.Millisecond):
 		}
 	}
 }

@@ -2,11 +2,12 @@ package queues
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -197,8 +198,71 @@ func (s *storm) recorded(t *testing.T, action string, want int) {
 	}
 }
 
-var errNotYet = errors.New("not yet")
-
+// counts is what an audit log says of one kind of action: how many intents, how many of them of windows, for how many messages
+// at most, how many outcomes counted, and how many intents have none.
 type counts struct{ intents, windows, most, counted, unknown int }
 
-func count(context.Context, *gateway.Gateway, string) (counts, error) { return counts{}, fmt.Errorf("%w", errNotYet) }
+// record is what the test reads of an event.
+type record struct {
+	Kind    string
+	Action  uint64
+	Actions []struct{ Name string }
+	Window  *struct{ Messages int }
+	Status  string
+	Rows    int
+}
+
+func count(ctx context.Context, gw *gateway.Gateway, action string) (counts, error) {
+	var c counts
+	listed := gw.CLI(ctx, "", "sessions", "list", "--limit", "1000", "-o", "json")
+	var sessions []struct {
+		ID      string
+		Actions int
+	}
+	if err := json.Unmarshal([]byte(listed.Out), &sessions); err != nil {
+		return c, fmt.Errorf("sessions list: %w: %s%s", err, listed.Out, listed.Err)
+	}
+	for _, s := range sessions {
+		if s.Actions == 0 { // the broker was not there
+			continue
+		}
+		shown := gw.CLI(ctx, "", "sessions", "show", s.ID, "-o", "json")
+		open := map[uint64]record{} // intents without an outcome
+		for events := json.NewDecoder(strings.NewReader(shown.Out)); events.More(); {
+			var r record
+			if err := events.Decode(&r); err != nil {
+				return c, fmt.Errorf("sessions show: %w: %s", err, shown.Err)
+			}
+			intent, known := open[r.Action]
+			switch {
+			case r.Kind == "action.intended" && len(r.Actions) > 0 && r.Actions[0].Name == action:
+				open[r.Action] = r
+			case r.Kind == "action.ended" && known:
+				delete(open, r.Action)
+				c.add(intent, r)
+			}
+		}
+		for _, intent := range open {
+			c.unknown++
+			c.add(intent, record{})
+		}
+	}
+	return c, nil
+}
+
+// add counts an intent and its outcome.
+func (c *counts) add(intent, outcome record) {
+	c.intents++
+	switch {
+	case intent.Window == nil:
+		c.most++
+		c.counted++
+	case outcome.Kind == "": // nobody counted
+		c.windows++
+		c.most += intent.Window.Messages
+	default:
+		c.windows++
+		c.most += outcome.Rows
+		c.counted += outcome.Rows
+	}
+}

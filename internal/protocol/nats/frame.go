@@ -287,6 +287,9 @@ func (f *frame) sizes(head, total []byte) bool {
 	}
 	n, ok := number(head)
 	f.head = int(n)
+	if ok && n == 0 && f.op == opHPub { // how nats.js writes that there are none
+		return true
+	}
 	return ok && n >= int64(len(headerVersion)+4) && n <= size && n <= maxHeader
 }
 

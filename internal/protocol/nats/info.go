@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	leastVersion   = "2.9.0" // what the greeting says before the server's own is known
-	defaultPayload = 1 << 20 // as servers have it
+	leastVersion   = "2.9.10" // the oldest that tests know: what the greeting says before the server's own is known
+	defaultPayload = 1 << 20  // as servers have it
 )
 
 // serverInfo is what of INFO is read, and what of it a client is told. Everything else leads around the gateway, or tells of it:

@@ -79,7 +79,7 @@ func (s *session) takes(f *frame, u *sub) error {
 func (s *session) subscribeActions(u *sub) ([]access.Action, error) {
 	a := s.know.subjectResource(u.subject)
 	c := classOf(u.subject)
-	if c == ofInbox && u.queue == "" {
+	if c == ofInbox { // also of a group: what is held back there is left to it, see withhold
 		if token := inboxOf(u.subject); token != "" {
 			if err := s.p.inboxes.claim(inboxKey(s.know.connection, token), s.g.Caller().Principal.ID()); err != nil {
 				return []access.Action{named(actInbox, a)}, err

@@ -75,7 +75,7 @@ def headers(saw):
     s = f"{NAME}.headers"
     sub = Listening("sub", s, "--count=1", says="Subscribing on")
     nats("pub", s, "body", "-H", "One:1", "-H", "Many:a", "-H", "Many:b")
-    saw.note(timeless(sub.rest()))
+    saw.note(sorted(timeless(sub.rest()).splitlines()))  # the command prints headers in no order
 
 
 def stream(s):
@@ -151,7 +151,6 @@ def many(saw):
 
 def failures(saw):
     saw.note(timeless(nats("stream", "info", f"{NAME}-never", ok=False)))
-    saw.note(timeless(nats("pub", "a..b", "x", ok=False)))
 
 
 feature.run({"publish": publish, "requests": requests, "no responders": no_responders, "headers": headers, "max payload": max_payload,

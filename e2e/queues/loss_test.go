@@ -179,6 +179,7 @@ func workedOnly(sent, held *ledger) *ledger {
 // recorded holds the audit log to having an intent for as many actions, in windows or each.
 func (s *storm) recorded(t *testing.T, action string, want int) {
 	t.Helper()
+	s.gw.Stop()
 	gw, err := gateway.Start(t.Context(), s.options)
 	if err != nil {
 		t.Fatal(err)

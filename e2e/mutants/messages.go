@@ -107,4 +107,79 @@ var messages = []mutant{
 		find: "if a.Apart && b.effect == effectDeny {", replace: "if b.effect == effectDeny {",
 		pkg: "./internal/policy", test: "TestSetsAreDecidedAsAWhole",
 	},
+	{
+		check: "queues: copies go by keys of their own", file: "internal/protocol/amqp/arguments.go",
+		find: "[...]string{\"CC\", \"BCC\"}", replace: "[...]string{\"CC\"}",
+		pkg: "./internal/protocol/amqp", test: "TestUnderstand",
+	},
+	{
+		check: "queues: a queue that the broker named for others is theirs", file: "internal/protocol/amqp/understand.go",
+		find: "if strings.HasPrefix(queue, serverNamed) && !j.known.owns(queue) {", replace: "if false {",
+		pkg: "./internal/protocol/amqp", test: "TestUnderstand",
+	},
+	{
+		check: "queues: dead letters are published", file: "internal/protocol/amqp/understand.go",
+		find: "return j.deadLetters(m.Arguments)", replace: "return nil",
+		pkg: "./internal/protocol/amqp", test: "TestUnderstand",
+	},
+	{
+		check: "queues: a binding publishes to the exchange that it leads to", file: "internal/protocol/amqp/understand.go",
+		find: "j.publishKey(m.Destination, key, \"\")", replace: "_ = key",
+		pkg: "./internal/protocol/amqp", test: "TestUnderstand",
+	},
+	{
+		check: "queues: a queue without an exchange between counts as one", file: "internal/protocol/amqp/understand.go",
+		find: "if direct { // the key", replace: "if false { // the key",
+		pkg: "./internal/protocol/amqp", test: "TestUnderstand",
+	},
+	{
+		check: "queues: traces, logs and events of the broker are opaque", file: "internal/protocol/amqp/understand.go",
+		find: "if tells(exchange) {", replace: "if false {",
+		pkg: "./internal/protocol/amqp", test: "TestUnderstand",
+	},
+	{
+		check: "queues: names hold no line ends", file: "internal/protocol/amqp/understand.go",
+		find: "return r < ' ' || r >= 0x7f && r < 0xa0", replace: "return r == 0x7f",
+		pkg: "./internal/protocol/amqp", test: "TestNotUnderstood",
+	},
+	{
+		check: "queues: who vouches for a user is the broker", file: "internal/protocol/amqp/arguments.go",
+		find: "if p.has&hasUserID != 0 {", replace: "if false {",
+		pkg: "./internal/protocol/amqp", test: "TestNotUnderstood",
+	},
+	{
+		check: "queues: where a key means nothing a binding takes all", file: "internal/protocol/amqp/keys.go",
+		find: "return everyKey()\n}", replace: "return boundKeys(key)\n}",
+		pkg: "./internal/protocol/amqp", test: "TestUnderstand",
+	},
+	{
+		check: "queues: # is no word, too", file: "internal/protocol/amqp/keys.go",
+		find: "out = append(out, with, append(append([]string{}, words[:i]...), after...))", replace: "out = append(out, with)",
+		pkg: "./internal/protocol/amqp", test: "TestRapidBindingKeys",
+	},
+	{
+		check: "queues: a type is learned from the newest answer", file: "internal/protocol/amqp/keys.go",
+		find: "if e.since(exchange) == since && (", replace: "if (",
+		pkg: "./internal/protocol/amqp", test: "TestKindsOfExchanges",
+	},
+	{
+		check: "queues: a document's type holds until somebody asks to change it", file: "internal/protocol/amqp/keys.go",
+		find: "if e.since(exchange) != 0 {", replace: "if false {",
+		pkg: "./internal/protocol/amqp", test: "TestVouchedExchanges",
+	},
+	{
+		check: "queues: an empty name is that of the newest declare", file: "internal/protocol/amqp/known.go",
+		find: "n.unnamed == 0 && n.newest && n.last == \"\"", replace: "n.unnamed == 0",
+		pkg: "./internal/protocol/amqp", test: "TestNaming",
+	},
+	{
+		check: "queues: a key among several is not known", file: "internal/protocol/amqp/facts.go",
+		find: "if _, copies := p.Headers.Get(name); copies {", replace: "if _, copies := p.Headers.Get(name); copies && false {",
+		pkg: "./internal/protocol/amqp", test: "TestMessageFacts",
+	},
+	{
+		check: "queues: a message is of where it was dead-lettered", file: "internal/protocol/amqp/origins.go",
+		find: "for _, d := range deaths {", replace: "for _, d := range deaths[:0] {",
+		pkg: "./internal/protocol/amqp", test: "TestMessagesHaveTheirWay",
+	},
 }

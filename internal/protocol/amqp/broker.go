@@ -82,7 +82,7 @@ func (s *session) brokerFrame(f *frame, rest []byte) (int, error) {
 	case id == idChannelClose:
 		return len(f.raw), s.brokerCloses(ch, f)
 	case ch.broker != isOpen || ch.client != isOpen: // of a channel that ends: the broker takes back what was not acknowledged
-		ch.out = nil
+		s.dropOut(ch)
 		return len(f.raw), nil
 	}
 	switch id {
@@ -113,10 +113,8 @@ func (s *session) brokerMethod(ch *channel, f *frame, m method) error {
 		return s.settleConfirm(ch, m.DeliveryTag, m.Multiple, false)
 	case *channelFlow:
 		return s.d.Show(gate.Pass{}, f.raw)
-	case *basicCancel: // the queue has gone
-		if c := ch.consumers[m.ConsumerTag]; c != nil {
-			c.over = true
-		}
+	case *basicCancel: // the queue has gone: this is the consumer's end
+		delete(ch.consumers, m.ConsumerTag)
 		return s.d.Show(gate.Pass{}, f.raw)
 	}
 	return s.answer(ch, f, m)
@@ -137,15 +135,13 @@ func (s *session) answer(ch *channel, f *frame, m method) error {
 	switch m := m.(type) {
 	case *basicConsumeOk:
 		asked, _ := p.m.(*basicConsume)
-		ch.consumers[m.ConsumerTag] = &consumer{queue: asked.Queue, agreed: p.agreed, noAck: asked.NoAck}
+		ch.consumers[m.ConsumerTag] = &consumer{queue: asked.Queue, agreed: p.agreed}
 	case *queuePurgeOk:
 		o.Rows = int64(m.MessageCount)
 	case *queueDeleteOk:
 		o.Rows = int64(m.MessageCount)
 	case *basicCancelOk:
-		if c := ch.consumers[m.ConsumerTag]; c != nil && c.over {
-			delete(ch.consumers, m.ConsumerTag)
-		}
+		delete(ch.consumers, m.ConsumerTag)
 	}
 	if p.pass.Zero() {
 		if err := s.d.Show(gate.Pass{}, f.raw); err != nil {
@@ -255,7 +251,8 @@ func (s *session) ended(ch *channel, code uint16) error {
 			failed = err
 		}
 	})
-	ch.pending, ch.out = nil, nil
+	ch.pending = nil
+	s.dropOut(ch)
 	clear(ch.consumers)
 	return failed
 }

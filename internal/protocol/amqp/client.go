@@ -185,10 +185,7 @@ func (s *session) clientMethod(ch *channel, f *frame, m method) error {
 }
 
 func (s *session) cancelConsumer(ch *channel, f *frame, m *basicCancel) error {
-	if c := ch.consumers[m.ConsumerTag]; c != nil {
-		c.over = true
-	}
-	if m.NoWait {
+	if m.NoWait { // nobody says when its last delivery has come: the tag stays taken
 		return s.control(ch, f, m, 0)
 	}
 	return s.control(ch, f, m, idBasicCancelOk)
@@ -238,7 +235,7 @@ func answerOf(m method) (answer methodID, ok bool) {
 // ask asks for a method, and passes it on.
 func (s *session) ask(ch *channel, f *frame, m method, answer methodID) error {
 	full, waits, err := ch.naming.full(m)
-	if waits { // the name of a queue is on its way
+	if waits || ch.ending(m) { // the name of a queue is on its way, or the end of a consumer
 		ch.waits = waitsName
 		return s.keep(ch, f)
 	}
@@ -282,6 +279,37 @@ func (s *session) ask(ch *channel, f *frame, m method, answer methodID) error {
 	return s.passOn(ch, pass, full, answer, false, copied)
 }
 
+// ending reports whether a method takes the tag of a consumer whose end the broker has yet to confirm.
+func (ch *channel) ending(m method) bool {
+	c, ok := m.(*basicConsume)
+	if !ok || ch.consumers[c.ConsumerTag] == nil {
+		return false
+	}
+	for i := range ch.pending {
+		if p, ok := ch.pending[i].m.(*basicCancel); ok && p.ConsumerTag == c.ConsumerTag {
+			return true
+		}
+	}
+	return false
+}
+
+// takes reports whether a tag is, or is about to be, that of a consumer. Deliveries are told apart by it alone: one that is under way for
+// a consumer must not be taken for another's.
+func (ch *channel) takes(tag string) bool {
+	if tag == "" {
+		return false
+	}
+	if ch.consumers[tag] != nil {
+		return true
+	}
+	for i := range ch.pending {
+		if p, ok := ch.pending[i].m.(*basicConsume); ok && p.ConsumerTag == tag {
+			return true
+		}
+	}
+	return false
+}
+
 // fits refuses what the session could not follow.
 func (s *session) fits(ch *channel, m method) error {
 	if len(ch.pending) >= maxPending {
@@ -296,12 +324,8 @@ func (s *session) fits(ch *channel, m method) error {
 		if m.ConsumerTag == "" && m.NoWait {
 			return notUnderstood("a consumer that the broker names, without waiting for the name")
 		}
-		if len(ch.consumers) >= maxConsumers {
-			for tag, c := range ch.consumers {
-				if c.over {
-					delete(ch.consumers, tag)
-				}
-			}
+		if ch.takes(m.ConsumerTag) {
+			return fault.New(fault.Malformed, "amqp.consume", "attempt to reuse consumer tag '%s'", m.ConsumerTag)
 		}
 		if len(ch.consumers) >= maxConsumers {
 			return fault.New(fault.Unavailable, "amqp.consume", "too many consumers on this channel")
@@ -330,7 +354,7 @@ func (s *session) passOn(ch *channel, pass gate.Pass, m method, answer methodID,
 		ch.transacts = true
 	case *basicConsume:
 		if m.NoWait {
-			ch.consumers[m.ConsumerTag] = &consumer{queue: m.Queue, agreed: agreed, noAck: m.NoAck}
+			ch.consumers[m.ConsumerTag] = &consumer{queue: m.Queue, agreed: agreed}
 		}
 	}
 	if answer == 0 {

@@ -68,6 +68,9 @@ func (s *session) arrives(ch *channel, f *frame) error {
 		}
 	default:
 		out.raw = append(out.raw, f.raw...)
+		if s.coming += len(f.payload); s.coming > maxGathered+s.maxBody() {
+			return errBroker("it begins more messages at once than it ends")
+		}
 	}
 	if out.got < out.size {
 		return nil
@@ -116,10 +119,18 @@ func (s *session) arriving(ch *channel, f *frame) error {
 	return err
 }
 
+// dropOut forgets a message of the broker's.
+func (s *session) dropOut(ch *channel) {
+	if out := ch.out; out != nil && out.stream == nil && !out.plain {
+		s.coming -= int(out.got)
+	}
+	ch.out = nil
+}
+
 // arrived takes a message whose last part has come.
 func (s *session) arrived(ch *channel) error {
 	out := ch.out
-	ch.out = nil
+	s.dropOut(ch)
 	switch {
 	case out.plain:
 		return nil

@@ -39,6 +39,7 @@ type session struct {
 	channels map[uint16]*channel
 	aside    int  // bytes that wait in channels
 	gathered int  // bytes of messages that have not come whole
+	coming   int  // the same of the broker's
 	due      int  // publishes that the broker has not confirmed
 	leaving  bool // the client closes the connection
 	bye      bool // that was passed on

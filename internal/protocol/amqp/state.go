@@ -73,8 +73,6 @@ type pending struct {
 type consumer struct {
 	queue  string
 	agreed bool // a reviewer agreed to it
-	noAck  bool
-	over   bool // cancelled: what is under way may still come
 }
 
 // kind is what is known of messages that are alike: those that are published with one method, or delivered from one queue, by one

@@ -65,7 +65,7 @@ func TestHeldMessagesAreBounded(t *testing.T) {
 			t.Fatal("nobody waits for an answer")
 		}
 	}
-	l.ended()
+	_ = l.ended()
 	if open := len(l.log.of(access.EventActionIntended)) - len(l.log.of(access.EventActionEnded)); open != 0 {
 		t.Errorf("%d intents have no outcome", open)
 	}

@@ -157,10 +157,11 @@ func (s *session) ok() error {
 // ask asks for an operation of the client and stages it. staged is called when it is permitted, now or after a wait.
 func (s *session) ask(ctx context.Context, k *gate.Handle, r gate.Request, refusal func(error) []byte, staged func(gate.Pass) error) error {
 	pass, err := s.d.Ask(ctx, k, r)
+	if err == nil {
+		return staged(pass)
+	}
 	var hold *gate.Hold
 	switch {
-	case err == nil:
-		return staged(pass)
 	case errors.As(err, &hold):
 		s.waiting++
 		s.d.Await(ctx, hold, func(pass gate.Pass, err error) {

@@ -255,6 +255,7 @@ func (s *session) arrivalOf(u *sub, f *frame, b []byte) (arrival, error) {
 		s.know.catalogue.learn(f.payload(b))
 	}
 	a.stored = o.consumer != "" && !matched
+	o.listened = matched && u.inbox == ""
 	known := !a.stored && !o.direct
 	switch {
 	case known && u.inbox != "" && matched:
@@ -280,6 +281,9 @@ func (s *session) kindOf(subject string, o origin) *kind {
 	key := strings.Join(append([]string{subject, o.stream, o.consumer}, o.subjects...), "\x00")
 	if o.inside {
 		key += "\x00"
+	}
+	if o.listened {
+		key += "\x01"
 	}
 	if k := s.arrives[key]; k != nil {
 		return k

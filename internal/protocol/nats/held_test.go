@@ -64,3 +64,30 @@ func TestConditionsOfCalls(t *testing.T) {
 	own := must[client.JetStreamContext](t)(c.JetStream())
 	must[*client.ConsumerInfo](t)(own.AddConsumer("LARGE", &client.ConsumerConfig{Name: "c", FilterSubject: "small.>"}))
 }
+
+// TestWhereItWasStored: a header that says where a message was stored takes nothing from what a subscription to its subject needs, and
+// asks for nothing that only who reads streams has.
+func TestWhereItWasStored(t *testing.T) {
+	public := allow("nats:Subscribe", "jobs/subject/free.*")
+	public.Condition = `message.headers.Kind == "public"`
+	secret := access.PolicyStatement{Effect: "deny", Actions: []string{"nats:Subscribe"}, Resources: []string{"jobs/subject/secret.*"}}
+	w := newWorld(t, public, secret)
+	c, _ := w.connect("a")
+	s := must[*client.Subscription](t)(c.SubscribeSync("free.*"))
+	if err := c.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	d := w.direct()
+	for _, m := range []client.Header{
+		{"Nats-Stream": {"S"}, "Nats-Subject": {"stored"}, "Kind": {"private"}},
+		{"Nats-Stream": {"S"}, "Nats-Subject": {"secret.a"}, "Kind": {"public"}},
+		{"Nats-Stream": {"S"}, "Nats-Subject": {"stored"}, "Kind": {"public"}},
+	} {
+		if err := d.PublishMsg(&client.Msg{Subject: "free.x", Data: []byte(m.Get("Nats-Subject") + m.Get("Kind")), Header: m}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m := next(t, s); string(m.Data) != "storedpublic" {
+		t.Errorf("%s arrived", m.Data)
+	}
+}

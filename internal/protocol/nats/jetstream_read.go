@@ -105,6 +105,7 @@ type origin struct {
 	subjects         []string // under which it was stored, or is delivered; never empty
 	direct           bool     // it is the answer to a request for stored messages, or was published again from a stream
 	inside           bool     // its payload is JSON that holds the message: unpackStored and packStored
+	listened         bool     // it arrives by a subscription to its subject, wherever else it was stored
 }
 
 // originOf tells it by what the message says. Clients can say some of it too: that only adds to what binds the message. A payload
@@ -155,20 +156,28 @@ func (o origin) resources(connection string) []string {
 	return out
 }
 
-// delivery is the statement of a stored message that arrives: what reads it, and its subjects.
-func (o origin) delivery(connection string) ([]access.Action, []access.Action) {
-	var actions, related []access.Action
+// delivery is the statement of a stored message that arrives: what reads it, and its subjects. Where it was stored, headers say, and
+// anybody may write some: they only add to what binds it.
+func (o origin) delivery(connection string) (actions, related []access.Action) {
+	subject := func(s string) access.Action {
+		return access.Action{Resource: access.SegmentResource(connection, "subject", s)}
+	}
 	switch {
+	case o.listened:
+		actions = add(actions, actSubscribe, subject(o.subjects[0]))
+		if classOf(o.subjects[0]) != plain {
+			actions = add(actions, actOpaque, subject(o.subjects[0]))
+		}
 	case o.consumer != "":
 		actions = add(actions, actConsume, access.Action{Resource: access.SegmentResource(connection, "stream", o.stream, "consumer", o.consumer)})
-	case o.stream != "":
-		actions = add(actions, actGetMessage, access.Action{Resource: access.SegmentResource(connection, "stream", o.stream)})
+	}
+	if o.stream != "" && o.consumer == "" { // a request for it was asked before, and a subscription needs no more
+		related = add(related, actGetMessage, access.Action{Resource: access.SegmentResource(connection, "stream", o.stream)})
 	}
 	for _, s := range o.subjects {
-		a := access.Action{Resource: access.SegmentResource(connection, "subject", s)}
-		actions = add(actions, actDeliver, a)
+		actions = add(actions, actDeliver, subject(s))
 		if o.consumer != "" || o.direct {
-			related = add(related, actSubscribe, a)
+			related = add(related, actSubscribe, subject(s))
 		}
 	}
 	return actions, related

@@ -370,16 +370,20 @@ func TestOrigin(t *testing.T) {
 		"plain":           {"a", "b", "x", nil, "Deliver subject/a", "subject/a"},
 		"of a consumer":   {"a", ackMine, "x", nil, "Consume stream/ORDERS/consumer/work; Deliver subject/a", "subject/a stream/ORDERS"},
 		"got":             {inboxMine, "", answer, nil, "Deliver subject/" + inboxMine + "; Deliver subject/a", "subject/" + inboxMine + " subject/a"},
-		"got directly":    {inboxMine, "", "x", &headers{list: []header{{"Nats-Stream", "S"}, {"Nats-Subject", "a"}}}, "GetMessage stream/S; Deliver subject/" + inboxMine + "; Deliver subject/a", "subject/" + inboxMine + " subject/a stream/S"},
-		"claimed":         {inboxMine, "", "x", &headers{list: []header{{"Nats-Subject", "free"}, {"Nats-Stream", "S"}, {"Nats-Subject", "a"}}}, "GetMessage stream/S; Deliver subject/" + inboxMine + "; Deliver subject/free; Deliver subject/a", "subject/" + inboxMine + " subject/free subject/a stream/S"},
-		"published again": {"b", "", "x", &headers{list: []header{{"Nats-Stream", "S"}, {"Nats-Subject", "a"}}}, "GetMessage stream/S; Deliver subject/b; Deliver subject/a", "subject/b subject/a stream/S"},
+		"got directly":    {inboxMine, "", "x", &headers{list: []header{{"Nats-Stream", "S"}, {"Nats-Subject", "a"}}}, "Deliver subject/" + inboxMine + "; Deliver subject/a", "subject/" + inboxMine + " subject/a stream/S"},
+		"claimed":         {inboxMine, "", "x", &headers{list: []header{{"Nats-Subject", "free"}, {"Nats-Stream", "S"}, {"Nats-Subject", "a"}}}, "Deliver subject/" + inboxMine + "; Deliver subject/free; Deliver subject/a", "subject/" + inboxMine + " subject/free subject/a stream/S"},
+		"published again": {"b", "", "x", &headers{list: []header{{"Nats-Stream", "S"}, {"Nats-Subject", "a"}}}, "Subscribe subject/b; Deliver subject/b; Deliver subject/a", "subject/b subject/a stream/S"},
 	} {
 		o, err := originOf(c.subject, c.reply, c.h, []byte(c.payload))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		actions, _ := o.delivery("jobs")
+		o.listened = name == "published again"
+		actions, related := o.delivery("jobs")
+		if o.direct && o.stream != "" && !strings.Contains(wrote(related), "GetMessage stream/S") || o.direct && !strings.Contains(wrote(related), "Subscribe subject/a") {
+			t.Errorf("%s: related %s", name, wrote(related))
+		}
 		if got := wrote(actions); got != c.actions {
 			t.Errorf("%s:\n got %s\nwant %s", name, got, c.actions)
 		}

@@ -55,6 +55,9 @@ func (s *session) arrives(ch *channel, f *frame) error {
 	if f.kind != frameBody || uint64(len(f.payload)) > out.size-out.got {
 		return errBroker("more of a message than it said")
 	}
+	if len(f.payload) == 0 {
+		return nil // it is nothing of the message, and there may be any number of them
+	}
 	out.got += uint64(len(f.payload))
 	switch {
 	case out.plain:
@@ -114,6 +117,7 @@ func (s *session) arriving(ch *channel, f *frame) error {
 		return s.refuseDelivery(ch, &d, err)
 	}
 	out.stream = &stream{pass: pass, sum: sha256.New()}
+	s.replies(out.header)
 	err = s.d.Reply(pass, out.raw)
 	out.raw = nil
 	return err
@@ -138,7 +142,10 @@ func (s *session) arrived(ch *channel) error {
 		var sum [sha256.Size]byte
 		out.stream.sum.Sum(sum[:0])
 		s.d.Count(out.stream.pass, sum, int(out.size))
-		return s.d.Done(out.stream.pass, gate.Outcome{Status: access.StatusOK})
+		if err := s.d.Done(out.stream.pass, gate.Outcome{Status: access.StatusOK}); err != nil {
+			return err
+		}
+		return s.got(ch, out.id)
 	}
 	behind := len(out.method) + frameOver + len(out.header) + frameOver
 	body, _, ok := gather(&s.downParts, s.back.frame, out.raw[behind:], ch.number, out.size)
@@ -287,6 +294,11 @@ func (s *session) deliver(ch *channel, id methodID, payload []byte, c *content) 
 	if err := s.d.Done(pass, gate.Outcome{Status: access.StatusOK, Masked: m.hits}); err != nil {
 		return err
 	}
+	return s.got(ch, id)
+}
+
+// got takes a message that was fetched for the answer to its basic.get: the next one is judged by the next basic.get.
+func (s *session) got(ch *channel, id methodID) error {
 	if id != idBasicGetOk {
 		return nil
 	}

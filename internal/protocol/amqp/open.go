@@ -103,6 +103,9 @@ func (l *loggingIn) login(cr gate.Credential, c *access.Connection, client table
 		return tuning{}, err
 	}
 	t := settle(tune, most, c.AMQP)
+	if t.frame < frameMin || t.channels == 0 {
+		return tuning{}, errors.New("the broker offers frames that are too small, or no channels")
+	}
 	host := rootHost
 	if c.AMQP != nil {
 		host = cmp.Or(c.AMQP.VirtualHost, rootHost)

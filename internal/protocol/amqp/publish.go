@@ -43,7 +43,7 @@ func (s *session) publishFrame(ch *channel, f *frame, rest []byte) (int, error) 
 				frames: f.raw[:used:used], from: f.from})
 		}
 	}
-	ch.in = &incoming{method: bytes.Clone(f.payload), raw: bytes.Clone(f.raw)}
+	ch.in = &incoming{method: bytes.Clone(f.payload), raw: bytes.Clone(f.raw), held: len(f.raw)}
 	s.gathered += len(f.raw)
 	return len(f.raw), nil
 }
@@ -93,6 +93,9 @@ func (s *session) comes(ch *channel, f *frame) error {
 	if f.kind != frameBody || uint64(len(f.payload)) > in.size-in.got {
 		return hard(codeUnexpectedFrame, 0, "expected the body of a message, got more or something else")
 	}
+	if len(f.payload) == 0 {
+		return nil // it is nothing of the message, and there may be any number of them
+	}
 	in.got += uint64(len(f.payload))
 	switch {
 	case in.drop:
@@ -102,7 +105,6 @@ func (s *session) comes(ch *channel, f *frame) error {
 			return err
 		}
 	default:
-		s.gathered += len(f.raw)
 		in.raw = append(in.raw, f.raw...)
 	}
 	if in.got < in.size {
@@ -123,11 +125,13 @@ func (s *session) begins(ch *channel, f *frame) error {
 	}
 	in.header, in.size = bytes.Clone(f.payload), size
 	in.raw = append(in.raw, f.raw...)
+	in.held += len(f.raw)
 	s.gathered += len(f.raw)
 	if size == 0 {
 		return s.complete(ch)
 	}
 	if size <= smallBody && s.gathered < maxGathered {
+		s.expects(in)
 		return nil
 	}
 	h, hid, err := s.judgePublish(in.k, in.header)
@@ -137,6 +141,7 @@ func (s *session) begins(ch *channel, f *frame) error {
 	}
 	if s.holds(h) || s.hidden(hid, access.ToBackend, published(h)) != nil || len(hid.list) > 0 {
 		if size <= uint64(s.maxBody()) && s.gathered+int(size) < maxGathered+s.maxBody() {
+			s.expects(in)
 			return nil
 		}
 		in.drop = true
@@ -153,6 +158,12 @@ func (s *session) holds(h *gate.Handle) bool {
 	return s.d.Refresh() != nil || s.d.Holds(h)
 }
 
+// expects counts a message that is gathered as what it says that it will hold: many may begin before one of them is there.
+func (s *session) expects(in *incoming) {
+	in.held += int(in.size)    // #nosec G115 -- it is bounded by then
+	s.gathered += int(in.size) // #nosec G115 -- it is bounded by then
+}
+
 // streams sends the beginning of a message on; the rest follows as it comes.
 func (s *session) streams(ch *channel, h *gate.Handle) error {
 	in := ch.in
@@ -166,8 +177,8 @@ func (s *session) streams(ch *channel, h *gate.Handle) error {
 	if err := s.d.StageRewrite(pass, gate.RewriteFrames, s.recut(in.raw)); err != nil {
 		return err
 	}
-	s.gathered -= len(in.raw)
-	in.raw = nil
+	s.gathered -= in.held
+	in.raw, in.held = nil, 0
 	in.stream = &stream{pass: pass, sum: sha256.New()}
 	if ch.confirms.on {
 		s.due++
@@ -190,7 +201,7 @@ func (s *session) complete(ch *channel) error {
 	in := ch.in
 	ch.in = nil
 	if in.drop {
-		s.gathered -= len(in.raw)
+		s.gathered -= in.held
 		return nil
 	}
 	if in.stream != nil {
@@ -202,7 +213,7 @@ func (s *session) complete(ch *channel) error {
 		}
 		return s.d.Done(in.stream.pass, gate.Outcome{Status: access.StatusOK})
 	}
-	s.gathered -= len(in.raw)
+	s.gathered -= in.held
 	behind := len(in.method) + frameOver + len(in.header) + frameOver
 	body, _, ok := gather(&s.upParts, s.tuned.frame, in.raw[behind:], ch.number, in.size)
 	if !ok {
@@ -215,7 +226,7 @@ func (s *session) complete(ch *channel) error {
 func (s *session) forget(ch *channel) {
 	in := ch.in
 	ch.in = nil
-	s.gathered -= len(in.raw)
+	s.gathered -= in.held
 	if in.stream != nil && !ch.confirms.on {
 		_ = s.d.Done(in.stream.pass, gate.Outcome{Status: access.StatusCancelled})
 	}

@@ -94,6 +94,7 @@ type incoming struct {
 	got    uint64
 	stream *stream // nil while the message is gathered
 	drop   bool    // it was refused: the rest of it goes nowhere
+	held   int     // bytes that it counts as
 }
 
 // stream is a message that is sent on as it comes.

@@ -75,6 +75,7 @@ func (s *storm) place() (Place, error) {
 func (s *storm) kill(t *testing.T) {
 	t.Helper()
 	s.gw.Kill()
+	s.verify(t)
 	gw, err := gateway.Start(t.Context(), s.options)
 	if err != nil {
 		t.Fatalf("the gateway does not start on what the crash left: %v", err)
@@ -82,7 +83,6 @@ func (s *storm) kill(t *testing.T) {
 	s.mu.Lock()
 	s.gw = gw
 	s.mu.Unlock()
-	s.verify(t)
 }
 
 func (s *storm) verify(t *testing.T) {
@@ -180,12 +180,12 @@ func workedOnly(sent, held *ledger) *ledger {
 func (s *storm) recorded(t *testing.T, action string, want int) {
 	t.Helper()
 	s.gw.Stop()
+	s.verify(t)
 	gw, err := gateway.Start(t.Context(), s.options)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.gw = gw
-	s.verify(t)
 	c, err := count(t.Context(), gw, action)
 	if err != nil {
 		t.Fatal(err)

@@ -92,7 +92,7 @@ func TestSlowConsumer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := <-in // and nothing more for now: the client's library stops reading its connection
+	first := <-in // and nothing more: the client's library stops reading its connection
 	largest, ready := 0, -1
 	await(t, "the broker to be held up", func() bool {
 		now, err := mqtest.Resident(shared.Gateway.PID())

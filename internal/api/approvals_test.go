@@ -67,6 +67,8 @@ func TestAnswers(t *testing.T) {
 	g.refused(http.StatusForbidden, "their own", "POST", "/v1/approvals/0wn/approve", apitest.ReviewerToken, why)
 	g.refused(http.StatusForbidden, "names its reviewers", "POST", "/v1/approvals/k7mq-2vxa/approve", apitest.AdminToken, why)
 	g.refused(http.StatusForbidden, "names its reviewers", "POST", "/v1/approvals/k7mq-2vxa/deny", apitest.AdminToken, why)
+	g.Hold(access.Approval{ID: "0perat0r", Principal: "https://issuer#fn", Reviewers: [][]string{{}}})
+	g.must(nil, "POST", "/v1/approvals/0perat0r/approve", apitest.AdminToken, why)
 	g.refused(http.StatusNotFound, "", "POST", "/v1/approvals/op3r-ator/approve", apitest.ReviewerToken, why)
 	g.refused(http.StatusUnprocessableEntity, "", "POST", "/v1/approvals/k7mq-2vxa/approve", apitest.ReviewerToken, `{"reason":""}`)
 

@@ -189,7 +189,7 @@ func readable(s string) bool {
 	}
 	for line := range strings.Lines(s) {
 		line = strings.TrimSuffix(line, "\n")
-		if line == "" || line[0] == ' ' || strings.HasSuffix(line, " ") || strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		if line == "" || line[0] == ' ' || strings.HasSuffix(line, " ") || strings.ContainsFunc(line, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }) {
 			return false
 		}
 	}

@@ -20,7 +20,7 @@ func anyText() *rapid.Generator[string] {
 			"yes", "null", "~", "1", "1.0", "0x1", "1e3", "1_000", "12:30:45", "2020-01-01", ".inf", "-", "- a", "a: b", "a #b", "#", "", " ", " a", "a ",
 			"&a", "*a", "!a", "|", ">", "%", "@", "`", "'", "\"", "\\", "{", "}", "[", "]", ",", "?", "? a", ":", ": ", "a:", "=", "<<", "---", "...",
 			"a\nb", "a\nb\n", "\n", "a\n\nb\n", " a\nb\n", "a\tb\nc\n", "a\r\nb\n", "a\u2028b", "\u0085", "\ufeff", "\x7f", "\x1b[0m", "é😀", "- x\n- y\n", "# c\nd\n", "true", "False", "ON", "n",
-			"---\nkind: Role\n", "a: |\n  b\n", "15m0s", "1s", "0h", "1m1", "1h30m",
+			"\ufffd\n", "---\nkind: Role\n", "a: |\n  b\n", "15m0s", "1s", "0h", "1m1", "1h30m",
 		}),
 		rapid.StringMatching(`[a-z:/#.*, '"{}\[\]&!|>%@-]{1,12}`),
 		rapid.String(),

@@ -156,6 +156,9 @@ func (s *session) arrived(ctx context.Context, u *sub, f *frame, b []byte, from 
 		}
 		return s.withhold(a, s.d.Refuse(k.h, nil, err))
 	}
+	if out == nil && f.head > 0 && !s.client.headers {
+		out = s.rebuilt(&a, f, content{payload: f.payload(b)})
+	}
 	r := gate.Request{From: from, To: from + int64(f.length), Message: true, Arrives: true, Agreed: u.agreed, Clear: out == nil}
 	if !s.d.Settled(k.h) {
 		r.Sent = s.sentOf(f, b, a.subject, a.h)
@@ -213,10 +216,18 @@ func (s *session) incoming(a *arrival, f *frame, b []byte) (*kind, *masked, erro
 	case c.hits == 0:
 		return a.k, nil, nil
 	}
+	return a.k, s.rebuilt(a, f, c), nil
+}
+
+// rebuilt is a message as the client is shown it: without headers where it says that it reads none, as servers do it.
+func (s *session) rebuilt(a *arrival, f *frame, c content) *masked {
+	if !s.client.headers {
+		c.head = nil
+	}
 	head := c.headBytes()
 	size := len(head) + len(c.payload)
 	frame := appendMsg(nil, a.subject, a.u.sid, string(f.reply), head, c.payload)
-	return a.k, &masked{frame: frame, sum: sha256.Sum256(frame[len(frame)-2-size : len(frame)-2]), size: size, hits: c.hits}, nil
+	return &masked{frame: frame, sum: sha256.Sum256(frame[len(frame)-2-size : len(frame)-2]), size: size, hits: c.hits}
 }
 
 // closed reports whether the gate is closed: nothing of what arrives can be decided, or recorded. The session ends, so that its client

@@ -38,12 +38,15 @@ func (c *call) createConsumer(names []string, filter string) {
 			c.fail("the subject names the consumer %q, the payload %q", name, said)
 		}
 	}
-	sets := c.filters(config, stream, filter)
+	sets, filtered := c.filters(config, stream, filter)
 	c.act(actCreateConsumer, c.consumer(stream, name))
 	c.reading(sets)
 	if to := c.delivered(config); to != "" {
 		c.act(actConsume, c.consumer(stream, name))
 		if !c.mine(to) {
+			if !filtered {
+				sets = everything()
+			}
 			c.takes(stream, sets)
 		}
 	}
@@ -54,9 +57,10 @@ func (c *call) createConsumer(names []string, filter string) {
 	config.done()
 }
 
-// filters returns the subjects that a consumer reads. The filter of the subject has to be that of the payload.
-func (c *call) filters(config *object, stream, filter string) []string {
-	sets := config.subjects("filter_subjects")
+// filters returns the subjects that a consumer reads, and whether it says so itself. The filter of the subject has to be that of the
+// payload.
+func (c *call) filters(config *object, stream, filter string) (sets []string, filtered bool) {
+	sets = config.subjects("filter_subjects")
 	if one := config.subject("filter_subject"); one != "" {
 		sets = append(sets, one)
 	}
@@ -64,9 +68,9 @@ func (c *call) filters(config *object, stream, filter string) []string {
 		c.fail("the filter in the subject is not that of the payload")
 	}
 	if len(sets) == 0 {
-		return c.subjectsOf(stream)
+		return c.subjectsOf(stream), false
 	}
-	return sets
+	return sets, true
 }
 
 func (c *call) listConsumers(names []string, _ string) {
@@ -111,7 +115,7 @@ func (c *call) consumes(stream, consumer string) {
 	sets := c.filtersOf(stream, consumer)
 	c.act(actConsume, c.consumer(stream, consumer))
 	c.reading(sets)
-	c.stored = append(c.stored, c.messages(stream, sets)...)
+	c.stored = append(c.stored, c.messages(stream, everything())...)
 }
 
 func isNumber(b []byte) bool {

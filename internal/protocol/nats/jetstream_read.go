@@ -26,7 +26,12 @@ func bucketOf(subject string) (stream string, ok bool) {
 	return "", false
 }
 
-// subjectsOf returns the subjects that messages of a stream have: all of them where that is not known.
+// everything is the subjects of what leaves for where no message is judged by its own: a backup, a copy, an answer elsewhere. What answers
+// have told does not narrow it, nor a bucket's name: answers can be forged, and any stream can be called so.
+func everything() []string { return []string{everySubject} }
+
+// subjectsOf returns the subjects that messages of a stream have: all of them where that is not known. It is for messages that come
+// to the session, where each is judged by its own subject.
 func (c *call) subjectsOf(stream string) []string {
 	if c.catalogue != nil && c.prefix == nil {
 		if sets, ok := c.catalogue.stream(stream); ok {
@@ -86,11 +91,13 @@ func (c *call) get(o *object, stream string) {
 			sets = append(sets, s)
 		}
 	}
-	if len(sets) == 0 {
-		sets = c.subjectsOf(stream)
-	}
 	c.act(actGetMessage, c.stream(stream))
-	c.answers(stream, sets)
+	if len(sets) > 0 {
+		c.answers(stream, sets)
+		return
+	}
+	c.answers(stream, c.subjectsOf(stream))
+	c.stored = append(c.stored, c.messages(stream, everything())...)
 }
 
 // The headers by which a server says which stored message it sends: in answers to DIRECT.GET, and where a stream republishes.

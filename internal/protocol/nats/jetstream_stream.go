@@ -76,7 +76,7 @@ func (c *call) source(o *object) {
 	if o.has("external") {
 		c.opaque("a stream of another account or domain (" + o.where + "external)")
 	}
-	sets := c.subjectsOf(name)
+	sets := everything()
 	if f := o.subject("filter_subject"); f != "" {
 		sets = []string{f}
 	}
@@ -184,8 +184,8 @@ func (c *call) snapshotStream(names []string, _ string) {
 	c.delivered(o)
 	o.done()
 	c.act(actSnapshotStream, c.stream(names[0]))
-	c.reading(c.subjectsOf(names[0]))
-	c.takes(names[0], c.subjectsOf(names[0]))
+	c.reading(everything())
+	c.takes(names[0], everything())
 }
 
 // restoreStream: the messages come afterwards, packed.

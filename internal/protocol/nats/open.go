@@ -149,10 +149,11 @@ func login(ctx context.Context, raw net.Conn, cred gate.Credential, h *hello, fi
 	return conn, info, nil
 }
 
-// greet sends CONNECT and PING, and waits for PONG.
+// greet sends CONNECT and PING, and waits for PONG. The gateway always reads headers: they say where a message was stored, and how it is
+// to be read. A client that does not is sent none: see rebuilt.
 func greet(conn net.Conn, cred gate.Credential, h *hello) error {
 	out := outgoing{Verbose: h.verbose, Pedantic: h.pedantic, TLSRequired: cred.TLS != nil, Name: h.name, Lang: h.lang, Version: h.version,
-		Protocol: 1, Echo: h.echo, Headers: h.headers, NoResponders: h.noResponders && h.headers}
+		Protocol: 1, Echo: h.echo, Headers: true, NoResponders: h.noResponders && h.headers}
 	if cred.User != "" {
 		out.User, out.Pass = cred.User, string(cred.Password.Reveal())
 	} else {

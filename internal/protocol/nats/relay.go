@@ -28,6 +28,9 @@ func (s *session) letGo() {
 	s.inboxes = nil
 }
 
+// mostSaid is how many bytes may wait for a client before no more of what it sends is read.
+const mostSaid = 256 << 10
+
 // fromClient takes every whole operation that the client has sent, asks for each, and sends what was permitted in one write.
 func (s *session) fromClient(ctx context.Context) error {
 	for {
@@ -37,7 +40,8 @@ func (s *session) fromClient(ctx context.Context) error {
 		if done {
 			err = s.lameDuck()
 		}
-		if !done {
+		full := s.d.Waiting() > mostSaid
+		if !done && !full {
 			s.d.PushDown()
 		}
 		s.d.Unlock()
@@ -47,7 +51,7 @@ func (s *session) fromClient(ctx context.Context) error {
 		if err := s.d.FlushUp(); err != nil {
 			return err
 		}
-		if done {
+		if done || full { // a client that does not read is not read either
 			if err := s.d.FlushDown(); err != nil {
 				return err
 			}

@@ -251,11 +251,6 @@ var table = []mutant{
 		pkg: "./e2e", test: "TestTextsStayWithTheirOwner",
 	},
 	{
-		check: "pool: a reset is looked at", file: "internal/protocol/postgres/lease.go",
-		find: "if err == nil && !left.Clean(s.m.who) {", replace: "if false {",
-		pkg: "./e2e", test: "TestResetThatChangesTheRole",
-	},
-	{
 		check: "pool: what a transaction left is looked for", file: "internal/protocol/postgres/lease.go",
 		find: "if err != nil || left.Objects(s.m.who) {", replace: "if err != nil {",
 		pkg: "./e2e", test: "TestLeftovers",

@@ -119,6 +119,14 @@ type AMQPOptions struct {
 	Exchanges map[string]string `json:"exchanges,omitempty"` // the types of exchanges that are there, by name: direct, topic, fanout or headers. What clients declare need not be listed
 }
 
+// Host returns the virtual host.
+func (o *AMQPOptions) Host() string {
+	if o == nil || o.VirtualHost == "" {
+		return "/"
+	}
+	return o.VirtualHost
+}
+
 // NATSOptions is what a connection to a NATS server says besides its address.
 type NATSOptions struct {
 	MaxBody  int  `json:"max_body,omitempty"`  // bytes of a message's body that are held to be judged; default 1 MiB. What is larger is unknown to conditions, and refused where it needs an approval

@@ -122,7 +122,8 @@ func (g *decider) Refresh() error {
 	if err != nil {
 		return err
 	}
-	if conn.Address != g.conn.Address || conn.Type != g.conn.Type || conn.Database != g.conn.Database {
+	if conn.Address != g.conn.Address || conn.Type != g.conn.Type || conn.Database != g.conn.Database ||
+		conn.AMQP.Host() != g.conn.AMQP.Host() {
 		return fault.Wrap(fault.Unavailable, "gate.Refresh", ErrMoved, "connection %s now points elsewhere: connect again", conn.Name)
 	}
 	g.take(rules, conn, version)

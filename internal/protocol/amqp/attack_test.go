@@ -2,8 +2,12 @@ package amqp
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/gate"
 )
 
 const secretBody = `{"ssn":"078-05-1120"}`
@@ -112,7 +116,7 @@ func TestAttackByEmptyFrames(t *testing.T) {
 	}
 	client.say(appendMethod(nil, 1, &basicGet{Queue: "q"}))
 	broker.hears(idBasicGet)
-	broker.say(appendContent(appendMethod(nil, 1, &basicGetOk{}), 1, appendHeader(nil, 10, &properties{}), []byte("01234"), frameMost),
+	broker.say(appendContent(appendMethod(nil, 1, &basicGetOk{DeliveryTag: 1}), 1, appendHeader(nil, 10, &properties{}), []byte("01234"), frameMost),
 		empty, empty, appendBody(nil, 1, []byte("56789"), frameMost))
 	client.hears(idBasicGetOk)
 	if got := client.body(); got != "0123456789" {
@@ -155,5 +159,156 @@ func TestBrokersOfSmallFrames(t *testing.T) {
 		broker.hears(idConnectionStartOk)
 		broker.say(appendMethod(nil, 0, &w.tune), appendMethod(nil, 0, &connectionOpenOk{}))
 		client.hears(idConnectionClose)
+	}
+}
+
+// TestAttackByAcknowledgements: a client acknowledges what it was shown, and nothing that is under way and may be refused.
+func TestAttackByAcknowledgements(t *testing.T) {
+	start := func() (client, broker *peer) {
+		client, broker = maskedQueue(t)
+		client.say(appendMethod(nil, 1, &basicConsume{Queue: "plain", ConsumerTag: "t", NoWait: true}))
+		broker.hears(idBasicConsume)
+		broker.say(contentOf(1, &basicDeliver{ConsumerTag: "t", DeliveryTag: 1}, jsonType(), "1"), contentOf(1, &basicDeliver{ConsumerTag: "t", DeliveryTag: 2}, jsonType(), "2"))
+		for range 2 {
+			client.hears(idBasicDeliver)
+			client.body()
+		}
+		return client, broker
+	}
+	for _, early := range []method{&basicAck{DeliveryTag: 3}, &basicAck{DeliveryTag: 3, Multiple: true}, &basicNack{DeliveryTag: 3}, &basicReject{DeliveryTag: 3}, &basicReject{}} {
+		client, broker := start()
+		client.say(appendMethod(nil, 1, early))
+		if m, _ := client.hears(idChannelClose); m.(*channelClose).Code != codePrecondition {
+			t.Errorf("%s: %v", early.name(), m)
+		}
+		broker.hears(idChannelClose)
+		if broker.heard(string(appendMethod(nil, 1, early))) {
+			t.Errorf("the broker heard %s", early.name())
+		}
+	}
+	for _, all := range []method{&basicAck{Multiple: true}, &basicNack{Multiple: true}} {
+		client, broker := start()
+		client.say(appendMethod(nil, 1, &basicReject{DeliveryTag: 1}), appendMethod(nil, 1, all), appendMethod(nil, 1, all), appendMethod(nil, 1, &basicQos{}))
+		broker.hears(idBasicReject)
+		m, _ := broker.hears(idBasicAck, idBasicNack)
+		if tag, multiple := acknowledged(m); *tag != 2 || !multiple {
+			t.Errorf("%s of %d", m.name(), *tag)
+		}
+		if m, _ := broker.hears(idBasicAck, idBasicNack, idBasicQos); m.id() != idBasicQos {
+			t.Errorf("%s for nothing", m.name())
+		}
+	}
+}
+
+// TestTags: which deliveries wait for an acknowledgement.
+func TestTags(t *testing.T) {
+	var got tags
+	want := map[uint64]bool{}
+	top := func() (most uint64) {
+		for tag := range want {
+			most = max(most, tag)
+		}
+		return most
+	}
+	next := uint64(0)
+	for i := range uint64(5000) {
+		switch pick := i * 2654435761 >> 7 % 10; {
+		case pick < 6:
+			next++
+			if err := got.shown(next, pick == 0); err != nil {
+				t.Fatal(err)
+			}
+			if pick != 0 {
+				want[next] = true
+			}
+		case pick < 9:
+			tag := next - min(next, i*40503>>3%30)
+			got.settle(tag, false)
+			delete(want, tag)
+		default:
+			tag := next - min(next, i*40503>>3%50)
+			got.settle(tag, true)
+			for have := range want {
+				if have <= tag {
+					delete(want, have)
+				}
+			}
+		}
+		if got.all() != top() {
+			t.Fatalf("step %d: %d, want %d", i, got.all(), top())
+		}
+	}
+	for range 2 { // direct replies
+		if err := got.shown(next+1, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := got.shown(next+1, false); err != nil {
+		t.Error(err)
+	}
+	if err := got.shown(next+1, false); err == nil {
+		t.Error("a tag came twice")
+	}
+}
+
+// TestAttackByCopiesOfWhatIsUnread: a message that masks cannot read is Opaque wherever it goes.
+func TestAttackByCopiesOfWhatIsUnread(t *testing.T) {
+	w := newWorld(t, allow("amqp:*", "jobs jobs/*"), allow("amqp:Opaque", "jobs/exchange/x/a"), hide("jobs/exchange/x/*", "request"))
+	client, broker := w.begin()
+	open(client, broker, 1)
+	p := jsonType()
+	client.say(contentOf(1, &basicPublish{Exchange: "x", RoutingKey: "a"}, p, "none"))
+	broker.hears(idBasicPublish)
+	p.has, p.Headers = p.has|hasHeaders, table{{"CC", list{"b"}}}
+	client.say(contentOf(1, &basicPublish{Exchange: "x", RoutingKey: "a"}, p, "copies"))
+	client.hears(idChannelClose)
+	broker.hears(idChannelClose)
+	if broker.heard("copies") {
+		t.Error("the broker was sent it")
+	}
+}
+
+// TestRefusedConfirmsTakeNoRoom: while the broker confirms nothing, any number of messages may be refused.
+func TestRefusedConfirmsTakeNoRoom(t *testing.T) {
+	c := confirms{on: true}
+	c.sent(c.count(), gate.Pass{}, 0)
+	for range 1000 {
+		c.refuse(c.count())
+	}
+	c.sent(c.count(), gate.Pass{}, 0)
+	if len(c.list) > 3 {
+		t.Errorf("%d are remembered", len(c.list))
+	}
+	told, ok := c.settle(0, true, func(publish) {})
+	if want := []confirm{{1, false}, {1002, false}}; !ok || !slices.Equal(told, want) {
+		t.Errorf("told %v", told)
+	}
+}
+
+// TestAttackByNegativeSize: no message says that it is of a size that a condition would take for another.
+func TestAttackByNegativeSize(t *testing.T) {
+	w := newWorld(t, allow("amqp:*", "jobs jobs/*"),
+		access.PolicyStatement{Effect: "deny", Actions: []string{"amqp:Publish"}, Resources: []string{"jobs/*"}, Condition: "message.size > 100"})
+	client, broker := w.begin()
+	open(client, broker, 1)
+	client.say(appendMethod(nil, 1, &basicPublish{RoutingKey: "q"}), appendContent(nil, 1, appendHeader(nil, 1<<63, &properties{}), nil, frameMost),
+		appendBody(nil, 1, []byte("beginning"), frameMost))
+	client.hears(idConnectionClose)
+	if broker.heard("beginning") {
+		t.Error("the broker was sent it")
+	}
+}
+
+// TestAttackByMovedHost: a session does not go on in a virtual host that its connection has left.
+func TestAttackByMovedHost(t *testing.T) {
+	w := newWorld(t, allow("amqp:*", "jobs jobs/*"))
+	client, broker := w.begin()
+	open(client, broker, 1)
+	w.options.VirtualHost = "another"
+	w.rules(allow("amqp:*", "jobs jobs/*"))
+	client.say(appendMethod(nil, 1, &queuePurge{Queue: "q"}))
+	client.hears(idChannelClose, idConnectionClose)
+	if m, _ := broker.hears(idQueuePurge, idChannelClose, idConnectionClose); m.id() == idQueuePurge {
+		t.Error("the broker was asked")
 	}
 }

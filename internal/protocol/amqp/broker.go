@@ -135,7 +135,9 @@ func (s *session) answer(ch *channel, f *frame, m method) error {
 	switch m := m.(type) {
 	case *basicConsumeOk:
 		asked, _ := p.m.(*basicConsume)
-		ch.consumers[m.ConsumerTag] = &consumer{queue: asked.Queue, agreed: p.agreed}
+		ch.consumers[m.ConsumerTag] = &consumer{queue: asked.Queue, agreed: p.agreed, noAck: asked.NoAck}
+	case *basicRecoverOk: // all of them come again, under other tags
+		ch.tags.open = nil
 	case *queuePurgeOk:
 		o.Rows = int64(m.MessageCount)
 	case *queueDeleteOk:

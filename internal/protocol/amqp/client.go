@@ -167,7 +167,10 @@ func (s *session) clientMethod(ch *channel, f *frame, m method) error {
 		return s.control(ch, f, m, idBasicQosOk)
 	case *basicCancel:
 		return s.cancelConsumer(ch, f, m)
-	case *basicAck, *basicReject, *basicNack, *basicRecoverAsync:
+	case *basicAck, *basicReject, *basicNack:
+		return s.acknowledge(ch, f, m)
+	case *basicRecoverAsync:
+		ch.tags.open = nil
 		return s.control(ch, f, m, 0)
 	case *basicRecover:
 		return s.control(ch, f, m, idBasicRecoverOk)
@@ -354,7 +357,7 @@ func (s *session) passOn(ch *channel, pass gate.Pass, m method, answer methodID,
 		ch.transacts = true
 	case *basicConsume:
 		if m.NoWait {
-			ch.consumers[m.ConsumerTag] = &consumer{queue: m.Queue, agreed: agreed}
+			ch.consumers[m.ConsumerTag] = &consumer{queue: m.Queue, agreed: agreed, noAck: m.NoAck}
 		}
 	}
 	if answer == 0 {

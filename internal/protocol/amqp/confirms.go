@@ -42,6 +42,9 @@ func (c *confirms) sent(client uint64, pass gate.Pass, hits int64) {
 
 // refuse notes that a publish goes nowhere.
 func (c *confirms) refuse(client uint64) {
+	if n := len(c.list); n > c.from && c.list[n-1].refused {
+		return // one is enough to part those before from those behind
+	}
 	c.list = append(c.list, publish{client: client, broker: c.broker, settled: true, refused: true})
 	c.tidy()
 }

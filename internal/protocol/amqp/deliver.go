@@ -17,6 +17,8 @@ type delivered struct {
 	exchange, key []byte
 	redelivered   bool
 	agreed        bool // a reviewer agreed to the subscription
+	tag           uint64
+	settled       bool // it waits for no acknowledgement
 	cause         methodID
 }
 
@@ -118,6 +120,9 @@ func (s *session) arriving(ch *channel, f *frame) error {
 	}
 	out.stream = &stream{pass: pass, sum: sha256.New()}
 	s.replies(out.header)
+	if err := ch.tags.shown(d.tag, d.settled); err != nil {
+		return err
+	}
 	err = s.d.Reply(pass, out.raw)
 	out.raw = nil
 	return err
@@ -159,16 +164,15 @@ func (s *session) arrived(ch *channel) error {
 func (s *session) delivered(ch *channel, id methodID, payload []byte) (delivered, error) {
 	d := delivered{cause: id}
 	c := coder{b: payload[4:]}
-	var tag uint64
 	if id == idBasicDeliver {
 		name := c.shortBytes()
 		by := ch.consumers[string(name)]
 		if by == nil {
 			return d, errBroker("a delivery to a consumer that there is not")
 		}
-		d.verb, d.queue, d.agreed = verbConsume, by.queue, by.agreed
+		d.verb, d.queue, d.agreed, d.settled = verbConsume, by.queue, by.agreed, by.noAck
 	}
-	c.uint64(&tag)
+	c.uint64(&d.tag)
 	c.bits(&d.redelivered)
 	d.exchange, d.key = c.shortBytes(), c.shortBytes()
 	if id == idBasicGetOk {
@@ -176,7 +180,7 @@ func (s *session) delivered(ch *channel, id methodID, payload []byte) (delivered
 			return d, errBroker("it said basic.get-ok, which nobody asked for")
 		}
 		asked, _ := ch.pending[0].m.(*basicGet)
-		d.verb, d.queue, d.agreed = verbGet, asked.Queue, ch.pending[0].agreed
+		d.verb, d.queue, d.agreed, d.settled = verbGet, asked.Queue, ch.pending[0].agreed, asked.NoAck
 		var count uint32
 		c.uint32(&count)
 	}
@@ -287,6 +291,9 @@ func (s *session) deliver(ch *channel, id methodID, payload []byte, c *content) 
 		err = s.d.Show(pass, s.out)
 	}
 	if err != nil {
+		return err
+	}
+	if err := ch.tags.shown(d.tag, d.settled); err != nil {
 		return err
 	}
 	s.replies(m.header)

@@ -30,7 +30,7 @@
 //     state.go (channels), refuse.go
 //   - bytes: frame.go, coder.go, table.go, message.go and methods_connection.go, methods_objects.go, methods_basic.go, properties.go
 //   - what the client says: client.go, publish.go, wait.go (reviewers, and what waits behind them), confirms.go
-//   - what the broker says: broker.go, deliver.go
+//   - what the broker says: broker.go, deliver.go, tags.go (which may be acknowledged)
 //   - masks: masks.go, hide.go
 //   - what it does: understand.go, arguments.go, keys.go, origins.go, known.go, facts.go, text.go, verbs.go; explain.go and fold.go for
 //     policies; guardrails.go holds those that ship

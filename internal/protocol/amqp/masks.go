@@ -95,10 +95,15 @@ func (s *session) hide(h *hiding, header, body []byte) (masked, error) {
 	return m, nil
 }
 
-// opaquely is the judgement of a message that masks cannot read: it is Opaque besides.
+// opaquely is the judgement of a message that masks cannot read: it is Opaque besides, wherever it goes.
 func (s *session) opaquely(h *gate.Handle) *gate.Handle {
 	st := *h.Statement()
-	st.Actions = append(append([]access.Action(nil), st.Actions...), access.Action{Name: prefix + verbOpaque, Resource: st.Actions[0].Resource})
+	for _, a := range h.Statement().Actions {
+		a.Name = prefix + verbOpaque
+		if !slices.ContainsFunc(st.Actions, func(have access.Action) bool { return have.Name == a.Name && have.Resource == a.Resource }) {
+			st.Actions = append(slices.Clip(st.Actions), a)
+		}
+	}
 	return s.d.Judge(&st)
 }
 

@@ -54,7 +54,7 @@ func peekHeader(payload []byte) (size uint64, has uint16, err error) {
 		return 0, 0, errHeader
 	}
 	has = binary.BigEndian.Uint16(payload[12:])
-	if has&(hasNone|hasMore) != 0 {
+	if has&(hasNone|hasMore) != 0 || payload[4] > 0x7f { // no size that a condition could read
 		return 0, 0, errBits
 	}
 	return binary.BigEndian.Uint64(payload[4:]), has, nil

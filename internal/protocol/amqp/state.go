@@ -39,6 +39,7 @@ type channel struct {
 	pending   []pending // methods that wait for their answers, in their order
 	confirms  confirms
 	transacts bool
+	tags      tags
 	consumers map[string]*consumer
 
 	in  *incoming // a message of the client's that has not come whole
@@ -73,6 +74,7 @@ type pending struct {
 type consumer struct {
 	queue  string
 	agreed bool // a reviewer agreed to it
+	noAck  bool
 }
 
 // kind is what is known of messages that are alike: those that are published with one method, or delivered from one queue, by one

@@ -76,7 +76,7 @@ bench-short: build ## that the benchmarks run: little of everything, figures mea
 
 bypass: setup ## every attack on masks and guardrails, and what has to work in spite of them, as a score
 	@score=$$(mktemp); export BYPASS_SCORE=$$score; test ! -t 1 || export BYPASS_COLOUR=1; \
-		$(GO) test -count=1 -timeout 10m ./e2e/bypass; code=$$?; cat $$score; rm -f $$score; exit $$code
+		$(GO) test -count=1 -timeout 15m ./e2e/bypass; code=$$?; cat $$score; rm -f $$score; exit $$code
 
 clients: ## every stock driver times every feature, through the gateway (CLIENTS='-only JDBC' or '-o json')
 	@scripts/setup.sh clients

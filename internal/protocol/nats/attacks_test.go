@@ -106,6 +106,70 @@ func TestBucketsByName(t *testing.T) {
 	}
 }
 
+// TestStreamsDeliverToSetsToo: a mask on a stream holds for what its consumers deliver to whoever also listens where it was published.
+func TestStreamsDeliverToSetsToo(t *testing.T) {
+	w := newWorld(t, allow("nats:*", "jobs/*"), hidesNumber("jobs/stream/SETS"))
+	w.storedSecret("SETS", "sets", nil)
+	r := w.raw()
+	_, _ = io.WriteString(r, connect+"SUB > 1\r\nSUB "+inboxOfAttack+".1 2\r\nPING\r\n")
+	r.until(t, "PONG")
+	d := w.direct()
+	if err := errorsOf(d.Publish("sets", []byte("{}")), d.Flush()); err != nil { // so that a statement about the subject is known
+		t.Fatal(err)
+	}
+	r.until(t, "MSG sets 1")
+	config := `{"stream_name":"SETS","config":{"durable_name":"c","deliver_subject":"` + inboxOfAttack + `.1","ack_policy":"explicit"}}`
+	_, _ = r.Write(appendPub(nil, "$JS.API.CONSUMER.DURABLE.CREATE.SETS.c", inboxOfAttack+".2", nil, []byte(config)))
+	for range 2 { // as one of the set, and as the consumer's own
+		_, line := r.until(t, "MSG sets ")
+		if body := must[string](t)(r.r.ReadString('\n')); strings.TrimSpace(body) != `{"ssn": "[redacted]"}` {
+			t.Errorf("%q: %q", line, body)
+		}
+	}
+}
+
+// TestHeadersThatCopyOrTell: headers of a publish that have the server send on, or tell, what is masked, are refused under masks.
+func TestHeadersThatCopyOrTell(t *testing.T) {
+	w := newWorld(t, allow("nats:*", "jobs/*"), access.PolicyStatement{Effect: "mask", Resources: []string{"jobs/subject/told"}, Fields: []string{"$.ssn"},
+		Headers: []string{"Nats-Msg-Id"}, With: &access.MaskWith{Word: "redact"}})
+	w.storedSecret("TOLD", "told", client.Header{"Nats-Msg-Id": {"078-05-1120"}})
+	r := w.raw()
+	_, _ = io.WriteString(r, connect+"SUB "+inboxOfAttack+".* 1\r\n")
+	for name, value := range map[string]string{"Nats-Expected-Last-Msg-Id": "x", "Nats-Incr": "0", "Nats-Schedule-Source": "told"} {
+		head := "NATS/1.0\r\n" + name + ": " + value + "\r\n\r\n"
+		_, _ = r.Write(appendPub(nil, "told", inboxOfAttack+".1", []byte(head), nil))
+		before, line := r.until(t, "-ERR")
+		if !strings.Contains(line, "masked") || strings.Contains(strings.Join(before, " "), "078-05") {
+			t.Errorf("%s: %q %q", name, before, line)
+		}
+	}
+	_, _ = r.Write(appendPub(nil, "free", "", []byte("NATS/1.0\r\nNats-Incr: 1\r\n\r\n"), nil))
+	_, _ = io.WriteString(r, "PING\r\n")
+	if before, _ := r.until(t, "PONG"); strings.Contains(strings.Join(before, " "), "-ERR") {
+		t.Errorf("%q", before)
+	}
+}
+
+// TestScheduledMessagesAreMasked: a message that the server sends on later is masked as one to where it is sent.
+func TestScheduledMessagesAreMasked(t *testing.T) {
+	hidden := hidesNumber("jobs/subject/logs.later")
+	hidden.In = "request"
+	w := newWorld(t, allow("nats:*", "jobs/*"), hidden)
+	d := w.direct()
+	s := must[*client.Subscription](t)(d.SubscribeSync("timers"))
+	if err := d.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	c, _ := w.connect("a")
+	head := client.Header{"Nats-Schedule": {"@at 2030-01-01T00:00:00Z"}, "Nats-Schedule-Target": {"logs.later"}}
+	if err := c.PublishMsg(&client.Msg{Subject: "timers", Header: head, Data: []byte(`{"ssn": "078-05-1120"}`)}); err != nil {
+		t.Fatal(err)
+	}
+	if m := next(t, s); string(m.Data) != `{"ssn": "[redacted]"}` {
+		t.Errorf("%s", m.Data)
+	}
+}
+
 // TestRefusedForEver: a client that is refused again and again, and never reads, is not remembered every word.
 func TestRefusedForEver(t *testing.T) {
 	w := newWorld(t, allow("nats:Subscribe", "jobs/subject/a"))

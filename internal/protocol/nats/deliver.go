@@ -1,6 +1,7 @@
 package nats
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -243,7 +244,7 @@ func literalPlain(subject []byte) bool { return classOf(string(subject)) == plai
 func (s *session) arrivalOf(u *sub, f *frame, b []byte) (arrival, error) {
 	a := arrival{u: u}
 	matched := u.subject == string(f.subject) || matches(u.subject, string(f.subject))
-	if k := s.arrives[string(f.subject)]; k != nil && matched && f.head == 0 && u.inbox == "" {
+	if k := s.arrives[string(f.subject)]; k != nil && matched && f.head == 0 && u.inbox == "" && !bytes.HasPrefix(f.reply, ackPrefix) {
 		a.k, a.subject = k, k.subject
 		return a, nil
 	}
@@ -267,28 +268,34 @@ func (s *session) arrivalOf(u *sub, f *frame, b []byte) (arrival, error) {
 	}
 	a.stored = o.consumer != "" && !matched
 	o.listened = matched && u.inbox == ""
-	known := !a.stored && !o.direct
+	known := o.consumer == "" && !o.direct
 	switch {
 	case known && u.inbox != "" && matched:
 		a.k = u.kind
 	case known && s.arrives[a.subject] != nil:
 		a.k = s.arrives[a.subject]
 	case known:
-		r := s.know.subjectResource(a.subject)
-		actions := []access.Action{named(actSubscribe, r), named(actDeliver, r)}
-		if classOf(a.subject) != plain {
-			actions = append(actions, named(actOpaque, r))
-		}
-		a.k = &kind{subject: a.subject, resources: []string{r.Resource}, h: s.d.Judge(statement("MSG "+a.subject, actions, nil))}
+		a.k = &kind{subject: a.subject, resources: o.resources(s.know.connection), h: s.d.Judge(statement("MSG "+a.subject, s.arrivalActions(a.subject), nil))}
 		s.keep(s.arrives, a.subject, a.k)
 	default:
-		a.k = s.kindOf(a.subject, o)
+		a.k = s.kindOf(a.subject, o, !a.stored && !o.direct)
 	}
 	return a, nil
 }
 
-// kindOf returns the statement of a message that was stored.
-func (s *session) kindOf(subject string, o origin) *kind {
+// arrivalActions returns what a message needs that was published where the session listens.
+func (s *session) arrivalActions(subject string) []access.Action {
+	r := s.know.subjectResource(subject)
+	actions := []access.Action{named(actSubscribe, r), named(actDeliver, r)}
+	if classOf(subject) != plain {
+		actions = append(actions, named(actOpaque, r))
+	}
+	return actions
+}
+
+// kindOf returns the statement of a message that was stored. Where the session listens to its subject anyway, permission for that is
+// enough; masks, denies and approvals bind it as one of the stream's all the same.
+func (s *session) kindOf(subject string, o origin, heard bool) *kind {
 	key := strings.Join(append([]string{subject, o.stream, o.consumer}, o.subjects...), "\x00")
 	if o.inside {
 		key += "\x00"
@@ -296,10 +303,16 @@ func (s *session) kindOf(subject string, o origin) *kind {
 	if o.listened {
 		key += "\x01"
 	}
+	if heard {
+		key += "\x00heard"
+	}
 	if k := s.arrives[key]; k != nil {
 		return k
 	}
 	actions, related := o.delivery(s.know.connection)
+	if heard {
+		actions, related = s.arrivalActions(subject), append(actions, related...)
+	}
 	text := "MSG " + subject
 	if o.stream != "" {
 		text += " from " + strings.TrimSuffix(o.stream+"/"+o.consumer, "/")

@@ -108,12 +108,12 @@ func errWritten(say string) error {
 
 // writtenPublish is the statement of a message.
 func (s *session) writtenPublish(w written) (*access.Statement, error) {
-	more, moreRelated, err := s.know.publishes(w.subject, w.h)
+	more, err := s.know.publishes(w.subject, w.h)
 	if err != nil {
 		return nil, err
 	}
 	actions, related := s.publishActions(w.subject, false)
-	return statement("PUB "+w.subject, append(actions, more...), append(related, moreRelated...)), nil
+	return statement("PUB "+w.subject, append(actions, more.actions...), append(related, more.related...)), nil
 }
 
 // writtenSent is what conditions read of it.

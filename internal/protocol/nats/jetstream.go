@@ -36,11 +36,13 @@ type judged struct {
 }
 
 // refuses says why a call is refused under masks, whatever policy says of it. m may be nil.
-func (j *judged) refuses(m access.Masks) error {
+func (j *judged) refuses(m access.Masks) error { return refuses(m, j.copies) }
+
+func refuses(m access.Masks, copies []string) error {
 	if m == nil {
 		return nil
 	}
-	for _, resource := range j.copies {
+	for _, resource := range copies {
 		if !m.Document(resource, access.ToClient).None() {
 			return fault.New(fault.Denied, "nats.jetstream", "this would take messages that are masked to where no mask follows them (%s)", resource)
 		}
@@ -58,6 +60,7 @@ type call struct {
 	related        []access.Action
 	unknown        []string // what was not understood
 	copies         []string
+	targets        []string // resources of the subjects that a message is sent on to
 	stored         []string // resources whose messages the answer holds
 	shape          string   // of the payload: its keys, without values
 	unbounded      bool

@@ -16,6 +16,8 @@ const (
 	meansSend                    // its value is a subject that the server publishes to
 	meansRead                    // its value is a subject whose message the server publishes
 	meansSchedule                // the server publishes it later
+	meansTotal                   // the answer tells what was stored under the subject before
+	meansLast                    // a refusal tells the identifier of the stream's last message
 	meansForged                  // only a server says it
 )
 
@@ -23,7 +25,7 @@ const (
 func meaningOf(name string) (m meaning, ok bool) {
 	switch name {
 	case "Nats-Msg-Id", "Nats-Expected-Stream", "Nats-Expected-Last-Sequence", "Nats-Expected-Last-Subject-Sequence",
-		"Nats-Expected-Last-Subject-Sequence-Subject", "Nats-Expected-Last-Msg-Id", "Nats-TTL", "Nats-Incr", "Nats-Batch-Id",
+		"Nats-Expected-Last-Subject-Sequence-Subject", "Nats-TTL", "Nats-Batch-Id",
 		"Nats-Batch-Sequence", "Nats-Batch-Commit", "Nats-Required-Api-Level", "Nats-Service-Error", "Nats-Service-Error-Code",
 		"Nats-Schedule-TTL", "Nats-Schedule-Time-Zone", "Nats-Trace-Only", "Nats-Trace-Hop":
 		return meansNothing, true
@@ -31,6 +33,10 @@ func meaningOf(name string) (m meaning, ok bool) {
 		return meansRollup, true
 	case "Nats-Schedule":
 		return meansSchedule, true
+	case "Nats-Incr":
+		return meansTotal, true
+	case "Nats-Expected-Last-Msg-Id":
+		return meansLast, true
 	case "Nats-Schedule-Target", "Nats-Trace-Dest":
 		return meansSend, true
 	case "Nats-Schedule-Source":
@@ -43,9 +49,21 @@ func meaningOf(name string) (m meaning, ok bool) {
 	return meansNothing, false
 }
 
+// published is what a publish of a message does besides publishing it.
+type published struct {
+	actions, related []access.Action
+	targets          []string // resources of the subjects that the server sends it to
+	copies           []string // resources whose messages the server sends on, or tells of, without masks
+}
+
+// none reports whether it does nothing else.
+func (p *published) none() bool {
+	return len(p.actions) == 0 && len(p.related) == 0 && len(p.copies) == 0
+}
+
 // publishes returns what a publish of a message does besides publishing it: by its headers, and by being a change of a bucket. An
 // error says which header cannot be sent on.
-func (k knowledge) publishes(subject string, h *headers) (actions, related []access.Action, err error) {
+func (k knowledge) publishes(subject string, h *headers) (published, error) {
 	c := &call{knowledge: k, subject: subject}
 	if h != nil {
 		for _, e := range h.list {
@@ -56,7 +74,7 @@ func (k knowledge) publishes(subject string, h *headers) (actions, related []acc
 		c.act(actOpaque, c.subjectResource(subject))
 	}
 	c.imported()
-	return c.actions, c.related, c.err
+	return published{actions: c.actions, related: c.related, targets: c.targets, copies: c.copies}, c.err
 }
 
 // imported says what a subject would do were it a request to the API under a prefix of an administrator's own, by which accounts
@@ -91,16 +109,25 @@ func (c *call) header(e header) {
 		c.rollup(e.value)
 	case m == meansSchedule:
 		c.act(actSchedule, c.subjectResource(c.subject))
+	case m == meansTotal:
+		a := c.subjectResource(c.subject)
+		c.relate(actSubscribe, a)
+		c.copies = append(c.copies, a.Resource)
+	case m == meansLast:
+		c.copies = append(c.copies, c.subjectResource(everySubject).Resource)
 	case m == meansSend, m == meansRead:
 		if !literal([]byte(e.value)) {
 			c.fail("the value of %s is no subject", e.name)
 			return
 		}
+		a := c.subjectResource(e.value)
 		if m == meansSend {
 			c.sends(e.value)
+			c.targets = append(c.targets, a.Resource)
 			return
 		}
-		c.act(actSubscribe, c.subjectResource(e.value))
+		c.act(actSubscribe, a)
+		c.copies = append(c.copies, a.Resource, c.resource("stream")+"/*") // of a stream that is not known
 	}
 }
 

@@ -84,7 +84,7 @@ func (c *call) directGet(names []string, subject string) {
 // get judges which messages a request wants.
 func (c *call) get(o *object, stream string) {
 	o.number("seq")
-	o.known("batch", "max_bytes", "up_to_seq", "up_to_time", "start_time", "no_hdr")
+	o.known("batch", "max_bytes", "up_to_seq", "up_to_time", "start_time")
 	sets := o.subjects("multi_last")
 	for _, key := range []string{"last_by_subj", "next_by_subj"} {
 		if s := o.subject(key); s != "" {
@@ -92,6 +92,9 @@ func (c *call) get(o *object, stream string) {
 		}
 	}
 	c.act(actGetMessage, c.stream(stream))
+	if o.has("no_hdr") { // an answer that does not say how the message is to be read
+		c.takes(stream, everything())
+	}
 	if len(sets) > 0 {
 		c.answers(stream, sets)
 		return

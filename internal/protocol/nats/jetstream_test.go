@@ -341,18 +341,19 @@ func TestPublishHeaders(t *testing.T) {
 		"a request by a prefix":   {"acme.js.API.STREAM.DELETE.S", "A", "b", "", "DeleteStream stream/S"},
 		"a consumer by a prefix":  {"acme.API.CONSUMER.CREATE.S.c", "A", "b", "", "CreateConsumer stream/S/consumer/c"},
 		"no request by a prefix":  {"acme.API.orders", "A", "b", "", ""},
+		"a sum":                   {"a", "Nats-Incr", "1", "", "Subscribe subject/a"},
 		"expected to be the last": {"a", "Nats-Expected-Last-Sequence", "7", "", ""},
 	} {
 		h := &headers{list: []header{{c.header, c.value}}}
-		actions, related, err := jetstream().publishes(c.subject, h)
-		if err != nil || wrote(actions) != c.actions || wrote(related) != c.related {
-			t.Errorf("%s: %s; %s; %v", name, wrote(actions), wrote(related), err)
+		did, err := jetstream().publishes(c.subject, h)
+		if err != nil || wrote(did.actions) != c.actions || wrote(did.related) != c.related {
+			t.Errorf("%s: %s; %s; %v", name, wrote(did.actions), wrote(did.related), err)
 		}
 	}
 	for name, h := range map[string]header{
 		"a subject of the server's": {"Nats-Subject", "a"}, "a stream of the server's": {"Nats-Stream", "S"}, "a target that is a set": {"Nats-Schedule-Target", "a.*"},
 	} {
-		if _, _, err := jetstream().publishes("a", &headers{list: []header{h}}); err == nil {
+		if _, err := jetstream().publishes("a", &headers{list: []header{h}}); err == nil {
 			t.Errorf("%s is sent on", name)
 		}
 	}

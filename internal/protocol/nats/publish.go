@@ -16,6 +16,7 @@ type kind struct {
 	h         *gate.Handle
 	subject   string
 	resources []string // whose masks bind the message
+	copies    []string // of a message: whose messages it has the server send on, or tell of
 	call      *judged  // where it is a call; nil elsewhere
 	inside    bool     // its payload holds a message that was stored
 	hiding    [2]hiding
@@ -84,6 +85,9 @@ func (s *session) still(k *kind, out *masked, version uint64) error {
 	case out != nil:
 		return errChangedMasks
 	}
+	if err := refuses(s.d.Masks(), k.copies); err != nil {
+		return err
+	}
 	masks, err := s.hidden(k, access.ToBackend)
 	if err == nil && len(masks) > 0 {
 		err = errChangedMasks
@@ -107,6 +111,9 @@ func (s *session) outgoing(k *kind, f *frame, b []byte, h *headers) (*kind, *mas
 	}
 	if k.call != nil {
 		return k, nil, k.call.refuses(s.d.Masks())
+	}
+	if err := refuses(s.d.Masks(), k.copies); err != nil {
+		return k, nil, err
 	}
 	masks, err := s.hidden(k, access.ToBackend)
 	if err != nil || len(masks) == 0 {
@@ -166,11 +173,11 @@ func (s *session) publishing(f *frame, b []byte) (*kind, *headers, error) {
 			return nil, h, err
 		}
 		if h != nil {
-			actions, related, err := s.know.publishes(subject, h)
+			more, err := s.know.publishes(subject, h)
 			if err != nil {
 				return nil, h, err
 			}
-			j.Actions, j.Related = append(j.Actions, actions...), append(j.Related, related...)
+			j.Actions, j.Related, j.copies = append(j.Actions, more.actions...), append(j.Related, more.related...), append(j.copies, more.copies...)
 		}
 		return &kind{h: s.d.Judge(&j.Statement), subject: subject, call: j}, h, nil
 	}
@@ -186,7 +193,7 @@ func (s *session) messageTo(subject, reply string, h *headers) (*kind, error) {
 	if k := s.sent[subject]; usual && h == nil && k != nil {
 		return k, nil
 	}
-	more, moreRelated, err := s.know.publishes(subject, h)
+	more, err := s.know.publishes(subject, h)
 	if err != nil {
 		return nil, err
 	}
@@ -197,12 +204,12 @@ func (s *session) messageTo(subject, reply string, h *headers) (*kind, error) {
 		actions, related = append(actions, a...), append(related, r...)
 		text += " " + reply
 	}
-	usual = usual && len(more) == 0 && len(moreRelated) == 0
+	usual = usual && more.none()
 	if k := s.sent[subject]; usual && k != nil {
 		return k, nil
 	}
-	k := &kind{subject: subject, resources: []string{s.know.subjectResource(subject).Resource}}
-	k.h = s.d.Judge(statement(text, append(actions, more...), append(related, moreRelated...)))
+	k := &kind{subject: subject, resources: append([]string{s.know.subjectResource(subject).Resource}, more.targets...), copies: more.copies}
+	k.h = s.d.Judge(statement(text, append(actions, more.actions...), append(related, more.related...)))
 	if usual {
 		if len(s.sent) >= maxKinds {
 			clear(s.sent)

@@ -48,6 +48,21 @@ var messages = []mutant{
 		pkg: "./internal/protocol/nats", test: "TestWhereAnswersGo",
 	},
 	{
+		check: "streams: what answers told does not narrow a backup", file: "internal/protocol/nats/jetstream_stream.go",
+		find: "c.takes(names[0], everything())", replace: "c.takes(names[0], c.subjectsOf(names[0]))",
+		pkg: "./internal/protocol/nats", test: "TestForgedAnswers",
+	},
+	{
+		check: "streams: the gateway reads headers whatever its client does", file: "internal/protocol/nats/open.go",
+		find: "Headers: true,", replace: "Headers: h.headers,",
+		pkg: "./internal/protocol/nats", test: "TestClientsWithoutHeaders",
+	},
+	{
+		check: "streams: a mask on a stream holds for whoever else listens", file: "internal/protocol/nats/deliver.go",
+		find: "known := o.consumer == \"\" && !o.direct", replace: "known := !a.stored && !o.direct",
+		pkg: "./internal/protocol/nats", test: "TestStreamsDeliverToSetsToo",
+	},
+	{
 		check: "streams: masked messages are not copied", file: "internal/protocol/nats/jetstream_stream.go",
 		find: "\tc.takes(name, sets)\n", replace: "",
 		pkg: "./internal/protocol/nats", test: "TestCopiesOfMaskedMessages",

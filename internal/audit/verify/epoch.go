@@ -27,6 +27,7 @@ type epoch struct {
 	commit [32]byte
 	tree   tree
 
+	signs     int64 // bytes of the history that are read: those that were there before the records
 	hist      *history
 	pending   *checkpoint   // the history's next, which the records have not reached
 	recent    []*checkpoint // the last two of the history
@@ -76,6 +77,10 @@ func (e *epoch) read() error {
 func (e *epoch) prepare() error {
 	e.tree.full = e.checkTile
 	e.announced = make(map[string]bool)
+	raw, err := e.signedSoFar()
+	if err != nil {
+		return err
+	}
 	entries, err := os.ReadDir(filepath.Join(e.v.dir, e.name, "segments"))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -86,10 +91,6 @@ func (e *epoch) prepare() error {
 		}
 	}
 	slices.Sort(e.files)
-	raw, err := e.v.readFile(path.Join(e.name, "checkpoint"), longestNote)
-	if err != nil {
-		return err
-	}
 	if raw != nil {
 		name := path.Join(e.name, "checkpoint")
 		if e.latest, err = parseCheckpoint(raw); err != nil {
@@ -112,6 +113,28 @@ func (e *epoch) prepare() error {
 	c.file = name
 	e.outside = append(e.outside, c)
 	return nil
+}
+
+// signedSoFar reads the newest checkpoint, and how long the history is with it: before the records, so that of a log that is being
+// written nothing is signed that is not read. The checkpoint is read again until both are of one moment.
+func (e *epoch) signedSoFar() (raw []byte, err error) {
+	const tries = 10
+	for range tries {
+		if raw, err = e.v.readFile(path.Join(e.name, "checkpoint"), longestNote); err != nil {
+			return nil, err
+		}
+		info, err := os.Stat(filepath.Join(e.v.dir, e.name, "checkpoints"))
+		if err == nil {
+			e.signs = info.Size()
+		} else if !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+		again, err := e.v.readFile(path.Join(e.name, "checkpoint"), longestNote)
+		if err != nil || bytes.Equal(raw, again) {
+			return again, err
+		}
+	}
+	return raw, nil
 }
 
 func (e *epoch) empty(lastOne bool) error {
@@ -284,6 +307,6 @@ func (e *epoch) openHistory() (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.hist = &history{name: name, r: &lineReader{bufio.NewReader(f)}}
+	e.hist = &history{name: name, r: &lineReader{bufio.NewReader(io.LimitReader(f, e.signs))}}
 	return f, nil
 }

@@ -3,6 +3,7 @@ package verify_test
 import (
 	"context"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -118,4 +119,32 @@ func TestEpochsFollowEachOther(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestALogIsVerifiedWhileItIsWritten: what is signed while the records are read is not missing.
+func TestALogIsVerifiedWhileItIsWritten(t *testing.T) {
+	dir, k := filepath.Join(t.TempDir(), "audit"), newPair(t, "k1")
+	l := openLog(t, options(dir, k))
+	stop, done := make(chan struct{}), make(chan struct{})
+	session(t, l, "first", 1)
+	sign(t, l)
+	go func() {
+		defer close(done)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				session(t, l, "s"+strconv.Itoa(i), 5)
+				sign(t, l)
+			}
+		}
+	}()
+	for range 40 {
+		if r := check(t, dir, verify.Options{Now: time.Now()}, k.public); !r.OK {
+			t.Errorf("%s", r)
+		}
+	}
+	close(stop)
+	<-done
 }

@@ -34,7 +34,8 @@ by which policies, and where the connection's protocol would refuse by itself wh
 together in one message. It is judged as in a fresh session. Nothing is sent to the backend on the statement's behalf. The exit code is 0 whatever the verdict, unless --expect is given.`,
 		Example: `  gatehouse policy test --connection orders-db --statement 'delete from payments' --subject refund-fn --claim team=refunds
   gatehouse policy test --connection orders-db --statement - --principal-token-file token.txt --expect deny < query.sql
-  gatehouse policy test --connection billing --statement 'DELETE /v1/invoices/42' --subject refund-fn --issuer dev`,
+  gatehouse policy test --connection billing --statement 'DELETE /v1/invoices/42' --subject refund-fn --issuer dev
+  gatehouse policy test --connection jobs --statement 'publish orders refund.eu {"amount": 500}' --subject refund-fn --issuer dev`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if c.Flags().Changed("rows") {
 				q.EstimatedRows = &q.rows

@@ -297,8 +297,14 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// didYouMean words a suggestion.
+// didYouMean words a suggestion. An action of a type that is known is meant to be that type's: another's would bind nothing.
 func didYouMean(want string, names []string) string {
+	if i := strings.IndexByte(want, ':'); i >= 0 {
+		same := func(name string) bool { return strings.HasPrefix(name, want[:i+1]) }
+		if slices.ContainsFunc(names, same) {
+			names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !same(name) })
+		}
+	}
 	if s := nearest(want, names); s != "" {
 		return fmt.Sprintf("; did you mean %s?", s)
 	}

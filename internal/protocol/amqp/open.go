@@ -209,12 +209,15 @@ func (b *brokerSays) Error() string { return b.text }
 func backendRefused(connection string, err error) error {
 	var says *brokerSays
 	var unknown *tls.CertificateVerificationError
+	var clear tls.RecordHeaderError
 	e := &fault.Error{Op: "amqp.open", Kind: fault.Backend, Err: err,
 		Say:  "the backend of connection " + connection + " cannot be logged in to",
 		Hint: "Your administrator finds the cause with: gatehouse connections test " + connection}
 	switch {
 	case errors.As(err, &says):
 		e.Say = "the backend of connection " + connection + " refused the gateway's login (" + numbered("", int(says.code), " ") + codeName(says.code) + ")"
+	case errors.As(err, &clear):
+		e.Say = "the backend of connection " + connection + " does not answer in TLS where tls.mode and the port of its address say so"
 	case errors.As(err, &unknown):
 		e.Say = "the certificate of the backend of connection " + connection + " could not be verified"
 	}

@@ -238,12 +238,15 @@ func (o oneByte) Read(b []byte) (int, error) { return o.conn.Read(b[:1]) }
 func backendRefused(connection string, err error) error {
 	var said serverSays
 	var unknown *tls.CertificateVerificationError
+	var clear tls.RecordHeaderError
 	e := &fault.Error{Op: "nats.open", Kind: fault.Backend, Err: err,
 		Say:  "the server of connection " + connection + " cannot be logged in to",
 		Hint: "Your administrator finds the cause with: gatehouse connections test " + connection}
 	switch {
 	case errors.As(err, &said):
 		e.Say = "the server of connection " + connection + " refused the gateway's login"
+	case errors.As(err, &clear):
+		e.Say = "the server of connection " + connection + " does not answer in TLS where tls.mode and the port of its address say so (nats.tls_first is for servers that begin with it)"
 	case errors.As(err, &unknown):
 		e.Say = "the certificate of the server of connection " + connection + " could not be verified"
 	}

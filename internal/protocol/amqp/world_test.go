@@ -313,10 +313,6 @@ func allow(actions, resources string) access.PolicyStatement {
 	return access.PolicyStatement{Effect: "allow", Actions: strings.Split(actions, " "), Resources: strings.Split(resources, " ")}
 }
 
-func deny(actions, resources string) access.PolicyStatement {
-	return access.PolicyStatement{Effect: "deny", Actions: strings.Split(actions, " "), Resources: strings.Split(resources, " ")}
-}
-
 // hide masks ssn in messages of a resource, on the way that in says.
 func hide(resource, in string) access.PolicyStatement {
 	return access.PolicyStatement{Effect: "mask", Resources: []string{resource}, Fields: []string{"$.ssn"}, In: in, With: &access.MaskWith{Word: "redact"}}

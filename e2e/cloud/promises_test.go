@@ -467,7 +467,8 @@ func TestKeysThatAreNoFiles(t *testing.T) {
 			direct := say(t, c, account.Environment(), "put", "memory-keys", key, "direct") + say(t, c, account.Environment(), "get", "memory-keys", key)
 			n := len(account.Arrived())
 			through := say(t, c, as(t, Everything, "acct"), "put", "memory-keys", key, "direct") + say(t, c, as(t, Everything, "acct"), "get", "memory-keys", key)
-			if through != direct {
+			unread := strings.Contains(direct, "UnsupportedMediaType") // refused before its body was read: the answer may go down with the connection
+			if through != direct && !unread {
 				t.Errorf("%s, %q: %s, and without the gateway %s", c.Name, key, through, direct)
 			}
 			arrived := account.Arrived()

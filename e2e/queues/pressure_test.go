@@ -3,6 +3,7 @@ package queues
 import (
 	"context"
 	"fmt"
+	"net"
 	"strconv"
 	"sync"
 	"testing"
@@ -63,6 +64,63 @@ func await(t *testing.T, what string, holds func() bool) {
 	}
 }
 
+// stalling is a client's connection that takes nothing while it is told not to.
+type stalling struct {
+	net.Conn
+	mu   sync.Mutex
+	more *sync.Cond
+	off  bool
+}
+
+func (s *stalling) stall() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.off = true
+}
+
+func (s *stalling) resume() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.off = false
+	s.more.Broadcast()
+}
+
+// Read implements net.Conn.
+func (s *stalling) Read(b []byte) (int, error) {
+	s.mu.Lock()
+	for s.off {
+		s.more.Wait()
+	}
+	s.mu.Unlock()
+	return s.Conn.Read(b)
+}
+
+// openStalling is openAMQP over a connection that can be stalled.
+func openStalling(t *testing.T) (*amqp.Channel, *stalling) {
+	t.Helper()
+	at := through(t, AMQP)
+	config, err := trust(at.CAFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := &stalling{}
+	line.more = sync.NewCond(&line.mu)
+	conn, err := amqp.DialConfig(at.URL, amqp.Config{TLSClientConfig: config, Dial: func(network, address string) (net.Conn, error) {
+		c, err := amqp.DefaultDial(20*time.Second)(network, address)
+		line.Conn = c
+		return line, err
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() }) // a test may have ended it
+	ch, err := conn.Channel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ch, line
+}
+
 // TestSlowConsumer: a client that takes nothing holds up the broker, not the gateway's memory; what it left waits, and is taken
 // in order once it reads.
 func TestSlowConsumer(t *testing.T) {
@@ -87,12 +145,14 @@ func TestSlowConsumer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, slow := openAMQP(t)
+	slow, line := openStalling(t)
+	defer line.resume()
 	in, err := slow.ConsumeWithContext(t.Context(), q, "", true, false, false, false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := <-in // and nothing more: the client's library stops reading its connection
+	first := <-in
+	line.stall() // the client's library would read on, and hold it all itself
 	largest, ready := 0, -1
 	await(t, "the broker to be held up", func() bool {
 		now, err := mqtest.Resident(shared.Gateway.PID())
@@ -115,6 +175,7 @@ func TestSlowConsumer(t *testing.T) {
 	if largest-before > slack {
 		t.Errorf("the gateway grew by %d MiB", (largest-before)>>20)
 	}
+	line.resume()
 	for i := 1; i < most/size; i++ {
 		if d := <-in; d.MessageId != strconv.Itoa(i) || len(d.Body) != size {
 			t.Fatalf("message %d is %q of %d bytes, after %q", i, d.MessageId, len(d.Body), first.MessageId)

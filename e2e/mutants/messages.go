@@ -197,4 +197,9 @@ var messages = []mutant{
 		find: "for _, d := range deaths {", replace: "for _, d := range deaths[:0] {",
 		pkg: "./internal/protocol/amqp", test: "TestMessagesHaveTheirWay",
 	},
+	{
+		check: "messages: what did not leave is not done", file: "internal/gate/outlet.go",
+		find: "if o.err = err; err == nil {", replace: "if o.err = err; true {",
+		pkg: "./internal/gate", test: "TestFloodNeedsItsRecord",
+	},
 }

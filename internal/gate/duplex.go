@@ -268,6 +268,20 @@ func (d *Duplex) Done(p Pass, o Outcome) error {
 	return p.of.Done(p.p, o)
 }
 
+// DoneUp is Done once everything that is staged for the backend has left: what does not leave is cancelled with the session.
+func (d *Duplex) DoneUp(p Pass, o Outcome) error { return d.doneWith(&d.up, p, o) }
+
+// DoneDown is DoneUp for what is staged for the client.
+func (d *Duplex) DoneDown(p Pass, o Outcome) error { return d.doneWith(&d.down, p, o) }
+
+func (d *Duplex) doneWith(way *outlet, p Pass, o Outcome) error {
+	if len(way.buf) == 0 { // it has left
+		return d.Done(p, o)
+	}
+	way.ends = append(way.ends, ending{p, o})
+	return nil
+}
+
 // Spend counts what is about to leave for the client under p against the budgets of the policies: see Gate.Spend.
 func (d *Duplex) Spend(p Pass, rows, bytes int64) error {
 	if p.w != nil {
@@ -307,6 +321,9 @@ func (p Pass) handle() *Handle {
 
 // Stage takes the judged bytes of p, once. Those of the client's buffer are staged by the goroutine that reads the client.
 func (d *Duplex) Stage(p Pass) error {
+	if p.arrives {
+		return errPermit("gate.Stage: what arrives is not sent")
+	}
 	var bytes []byte
 	if p.held != nil {
 		bytes = p.held.bytes

@@ -167,7 +167,7 @@ func (l *line) pass(text string, p Pass, err error) {
 	if err := l.Stage(p); err != nil {
 		l.t.Errorf("%s: %v", text, err)
 	}
-	if err := l.Done(p, Outcome{Status: access.StatusOK}); err != nil {
+	if err := l.DoneUp(p, Outcome{Status: access.StatusOK}); err != nil {
 		l.t.Errorf("%s: %v", text, err)
 	}
 }

@@ -22,10 +22,19 @@ type outlet struct {
 	moved sync.Cond
 	err   error // why nothing is written any more
 
+	ends []ending // outcomes that are known once buf has left
+	kept []ending // the list that was ended before
+
 	began   time.Time // when the first of buf was staged
 	version uint64    // of the policies that it was decided under
 	kinds   []*Handle // what was decided, for deciding again
 	facts   bool      // a decision among it read more than its handle
+}
+
+// ending is the outcome of what is staged.
+type ending struct {
+	p Pass
+	o Outcome
 }
 
 // mostWaiting is how many bytes may be staged while a write is under way before whoever stages more has to wait, and the size
@@ -67,8 +76,8 @@ func (o *outlet) flush() error {
 		if o.err = o.still(); o.err != nil {
 			break
 		}
-		out, seq := o.buf, o.seq
-		o.buf, o.seq, o.facts = o.spare[:0], 0, false
+		out, seq, ends := o.buf, o.seq, o.ends
+		o.buf, o.seq, o.facts, o.ends = o.spare[:0], 0, false, o.kept[:0]
 		clear(o.kinds)
 		o.kinds = o.kinds[:0]
 		o.d.mu.Unlock()
@@ -77,12 +86,26 @@ func (o *outlet) flush() error {
 		if o.spare = out; cap(out) > mostKept {
 			o.spare = nil
 		}
-		o.err = err
+		if o.err = err; err == nil {
+			o.err = o.ended(ends)
+		}
+		clear(ends)
+		o.kept = ends[:0]
 		o.moved.Broadcast()
 	}
 	o.busy = false
 	o.moved.Broadcast()
 	return o.err
+}
+
+// ended puts the outcomes of what has left on record.
+func (o *outlet) ended(ends []ending) error {
+	for _, e := range ends {
+		if err := o.d.Done(e.p, e.o); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // leave writes bytes once the intents among them are on record.

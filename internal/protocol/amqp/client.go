@@ -361,7 +361,7 @@ func (s *session) passOn(ch *channel, pass gate.Pass, m method, answer methodID,
 		}
 	}
 	if answer == 0 {
-		return s.d.Done(pass, gate.Outcome{Status: access.StatusOK})
+		return s.d.DoneUp(pass, gate.Outcome{Status: access.StatusOK})
 	}
 	ch.pending = append(ch.pending, pending{answer: answer, pass: pass, m: m, asked: asked, agreed: agreed})
 	return nil

@@ -147,7 +147,7 @@ func (s *session) arrived(ch *channel) error {
 		var sum [sha256.Size]byte
 		out.stream.sum.Sum(sum[:0])
 		s.d.Count(out.stream.pass, sum, int(out.size))
-		if err := s.d.Done(out.stream.pass, gate.Outcome{Status: access.StatusOK}); err != nil {
+		if err := s.d.DoneDown(out.stream.pass, gate.Outcome{Status: access.StatusOK}); err != nil {
 			return err
 		}
 		return s.got(ch, out.id)
@@ -298,7 +298,7 @@ func (s *session) deliver(ch *channel, id methodID, payload []byte, c *content) 
 	}
 	s.replies(m.header)
 	s.d.Count(pass, digest(c.body), int(c.size))
-	if err := s.d.Done(pass, gate.Outcome{Status: access.StatusOK, Masked: m.hits}); err != nil {
+	if err := s.d.DoneDown(pass, gate.Outcome{Status: access.StatusOK, Masked: m.hits}); err != nil {
 		return err
 	}
 	return s.got(ch, id)
@@ -311,7 +311,7 @@ func (s *session) got(ch *channel, id methodID) error {
 	}
 	p := ch.pending[0]
 	ch.pending = ch.pending[1:]
-	return s.d.Done(p.pass, gate.Outcome{Status: access.StatusOK, Rows: 1})
+	return s.d.DoneDown(p.pass, gate.Outcome{Status: access.StatusOK, Rows: 1})
 }
 
 // replies notes where a message that the client is shown says that it may reply to.

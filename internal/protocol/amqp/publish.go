@@ -211,7 +211,7 @@ func (s *session) complete(ch *channel) error {
 		if ch.confirms.on {
 			return nil
 		}
-		return s.d.Done(in.stream.pass, gate.Outcome{Status: access.StatusOK})
+		return s.d.DoneUp(in.stream.pass, gate.Outcome{Status: access.StatusOK})
 	}
 	s.gathered -= in.held
 	behind := len(in.method) + frameOver + len(in.header) + frameOver
@@ -408,7 +408,7 @@ func (s *session) send(ch *channel, tag uint64, pass gate.Pass, c *content, sum 
 	}
 	s.d.Count(pass, sum, int(c.size))
 	if !ch.confirms.on {
-		return s.d.Done(pass, gate.Outcome{Status: access.StatusOK, Masked: c.hits})
+		return s.d.DoneUp(pass, gate.Outcome{Status: access.StatusOK, Masked: c.hits})
 	}
 	s.due++
 	ch.confirms.sent(tag, pass, c.hits)

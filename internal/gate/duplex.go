@@ -73,13 +73,18 @@ func (d *Duplex) Run(ctx context.Context, up, down func(context.Context) error) 
 	return nil
 }
 
-// finish ends the session for the reason that one half of it gives.
+// finish ends the session for the reason that one half of it gives. Who writes to the client finishes first: the end interrupts
+// every write, and what is staged behind that one may be the last thing that a client waits for.
 func (d *Duplex) finish(err error, end context.CancelCauseFunc) {
 	if err == nil || left(err) {
 		err = errLeft
 	}
 	d.Lock()
 	d.over = true
+	_ = d.out.SetWriteDeadline(d.clock().Add(lastWords))
+	for d.down.busy {
+		d.down.moved.Wait()
+	}
 	d.Unlock()
 	end(err)
 }

@@ -391,6 +391,28 @@ func TestDuplexEnds(t *testing.T) {
 	}
 }
 
+// TestLastWordsFollowAWrite: what a side says last reaches the client although somebody else was writing when the session ended.
+func TestLastWordsFollowAWrite(t *testing.T) {
+	l := openLine(t, newDesk())
+	l.Lock()
+	_ = l.Show(Pass{}, []byte("first "))
+	l.PushDown() // and waits for its reader
+	l.Unlock()
+	if _, err := l.desk.backend.Write([]byte("goodbye")); err != nil {
+		t.Fatal(err)
+	}
+	_ = l.desk.backend.Close()
+	select {
+	case err := <-l.over:
+		t.Fatalf("ended in the middle of a write: %v", err)
+	case <-time.After(lastWords / 5):
+	}
+	l.gets(l.desk.client, "first goodbye")
+	if err := l.ended(); fault.KindOf(err) != fault.Backend {
+		t.Errorf("ended with %v", err)
+	}
+}
+
 // TestSlowClientStopsTheBackend: what the client does not take is not read from the backend.
 func TestSlowClientStopsTheBackend(t *testing.T) {
 	l := openLine(t, newDesk())

@@ -8,7 +8,9 @@ import (
 )
 
 // Kinds returns the kinds of document in the order in which they are applied: what a document refers to comes first.
-func Kinds() []string { return []string{KindIssuer, KindPolicy, KindConnection, KindRole} }
+func Kinds() []string {
+	return []string{KindIssuer, KindPolicy, KindConnection, KindRole, KindRevocation}
+}
 
 // NewDocument returns an empty document of a kind, and false where there is no such kind.
 func NewDocument(kind string) (Document, bool) {
@@ -21,6 +23,8 @@ func NewDocument(kind string) (Document, bool) {
 		return new(Connection), true
 	case KindRole:
 		return new(Role), true
+	case KindRevocation:
+		return new(Revocation), true
 	}
 	return nil, false
 }
@@ -42,14 +46,27 @@ func DecodeDocument(kind string, b []byte) (Document, error) {
 	if _, err := d.Token(); err != io.EOF {
 		return nil, fmt.Errorf("%s: more than one JSON value", kind)
 	}
-	if role, isRole := doc.(*Role); isRole {
-		for i := range role.Bind {
-			if err := exactNumbers(role.Bind[i].Claims); err != nil {
-				return nil, fmt.Errorf("%s %q: %w", kind, role.Name, err)
-			}
+	for _, claims := range claimsOf(doc) {
+		if err := exactNumbers(claims); err != nil {
+			return nil, fmt.Errorf("%s %q: %w", kind, doc.DocName(), err)
 		}
 	}
 	return doc, nil
+}
+
+// claimsOf returns the claims that a document compares tokens with.
+func claimsOf(doc Document) []map[string]any {
+	switch doc := doc.(type) {
+	case *Role:
+		var all []map[string]any
+		for _, b := range doc.Bind {
+			all = append(all, b.Claims)
+		}
+		return all
+	case *Issuer:
+		return []map[string]any{doc.Require}
+	}
+	return nil
 }
 
 // exactNumbers replaces the json.Numbers of a map, in place.

@@ -14,7 +14,9 @@ import (
 // TestDecodeDocument: what json.Marshal gives for a document is read back as it was, numbers of claims included.
 func TestDecodeDocument(t *testing.T) {
 	for _, doc := range []access.Document{
-		&access.Issuer{Name: "i", URL: "https://i", Audiences: []string{"a"}, Skew: access.Duration(time.Minute)},
+		&access.Issuer{Name: "i", URL: "https://i", Audiences: []string{"a"}, Skew: access.Duration(time.Minute),
+			Require: map[string]any{"owner": int64(1)<<62 + 1}},
+		&access.Revocation{Name: "r-1", Principal: "https://i#fn", Reason: "left the team"},
 		&access.Connection{Name: "c", Type: "t", Address: "a:1", TLS: access.BackendTLS{Mode: "require"}, Credential: access.Credential{Env: "E"}},
 		&access.Policy{Name: "p", Statements: []access.PolicyStatement{
 			{Effect: "mask", With: &access.MaskWith{Word: "null"}}, {Effect: "mask", With: &access.MaskWith{Truncate: &access.TruncateWith{To: "year"}}},
@@ -32,7 +34,7 @@ func TestDecodeDocument(t *testing.T) {
 			t.Errorf("%v\n%s", err, d)
 		}
 	}
-	if len(access.Kinds()) != 4 {
+	if len(access.Kinds()) != 5 {
 		t.Error("a kind is not tried here")
 	}
 }

@@ -13,6 +13,7 @@ const (
 	KindPolicy     = "Policy"
 	KindConnection = "Connection"
 	KindRole       = "Role"
+	KindRevocation = "Revocation"
 )
 
 // Document is one declarative object: what `apply` reads, the store keeps and the API shows.
@@ -187,8 +188,9 @@ type Injection struct {
 type Role struct {
 	Name        string    `json:"name"`
 	Description string    `json:"description,omitempty"`
-	Bind        []Binding `json:"bind"`               // any one suffices
-	Policies    []string  `json:"policies,omitempty"` // a role without policies is a group of reviewers
+	Bind        []Binding `json:"bind"`                  // any one suffices
+	Policies    []string  `json:"policies,omitempty"`    // a role without policies is a group of reviewers
+	Permissions string    `json:"permissions,omitempty"` // what its holders may do with the gateway itself: member (default), reviewer, auditor or admin
 }
 
 // Binding holds for a principal when the issuer, every claim and the condition hold.
@@ -313,19 +315,6 @@ func (w *RecordWith) UnmarshalJSON(b []byte) error {
 	return d.Decode((*object)(w))
 }
 
-// Issuer is a trusted minter of tokens.
-type Issuer struct {
-	Name        string   `json:"name"`
-	Description string   `json:"description,omitempty"`
-	URL         string   `json:"url"`                    // the iss claim, exactly; discovery starts here
-	Audiences   []string `json:"audiences"`              // a token's aud must contain one of these
-	Algorithms  []string `json:"algorithms,omitempty"`   // default RS256, PS256, ES256, EdDSA; never HS* or none
-	MaxLifetime Duration `json:"max_lifetime,omitempty"` // exp - iat; default 1h
-	Skew        Duration `json:"skew,omitempty"`         // clock skew; default 30s, at most 60s
-	Kind        string   `json:"principals,omitempty"`   // workload (default) or person
-	CA          string   `json:"ca,omitempty"`           // PEM roots for the issuer's own HTTPS; empty means the system's
-}
-
 // The methods of Document.
 
 func (*Issuer) DocKind() string       { return KindIssuer }     //nolint:revive // the interface says it
@@ -336,3 +325,5 @@ func (*Connection) DocKind() string   { return KindConnection } //nolint:revive 
 func (d *Connection) DocName() string { return d.Name }         //nolint:revive // the interface says it
 func (*Role) DocKind() string         { return KindRole }       //nolint:revive // the interface says it
 func (d *Role) DocName() string       { return d.Name }         //nolint:revive // the interface says it
+func (*Revocation) DocKind() string   { return KindRevocation } //nolint:revive // the interface says it
+func (d *Revocation) DocName() string { return d.Name }         //nolint:revive // the interface says it

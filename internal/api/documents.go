@@ -22,16 +22,16 @@ import (
 const maxRecordedDiff = 32 << 10
 
 type documentsInput struct {
-	Kind string `query:"kind" enum:"Issuer,Policy,Connection,Role" doc:"Only this kind"`
+	Kind string `query:"kind" enum:"Issuer,Policy,Connection,Role,Revocation" doc:"Only this kind"`
 }
 
 type documentInput struct {
-	Kind string `path:"kind" enum:"Issuer,Policy,Connection,Role"`
+	Kind string `path:"kind" enum:"Issuer,Policy,Connection,Role,Revocation"`
 	Name string `path:"name" maxLength:"256"`
 }
 
 type deleteInput struct {
-	Kind   string `path:"kind" enum:"Issuer,Policy,Connection,Role"`
+	Kind   string `path:"kind" enum:"Issuer,Policy,Connection,Role,Revocation"`
 	Name   string `path:"name" maxLength:"256"`
 	DryRun bool   `query:"dry_run" doc:"Say what would happen and change nothing"`
 }
